@@ -21,6 +21,7 @@ from coldframe import (
     Place,
     Quote,
     Quotes,
+    SaveState,
     Side,
     TradePrinted,
     View,
@@ -232,6 +233,55 @@ def test_position_and_profit_are_those_of_the_fills(fills: list[tuple[Side, str,
     rig.mark(A, "17")
     assert rig.view.position(A) == position
     assert abs(rig.view.realized_pnl() + rig.view.unrealized_pnl() - (cash + 17 * position)) < D("1e-15")
+
+
+class Counter:
+    """Counts its wake-ups over all its lives."""
+
+    @hookimpl
+    def on_wake(self, view: View) -> SaveState:
+        return SaveState((view.state or 0) + 1)
+
+    @hookimpl
+    def on_stop(self) -> SaveState:
+        return SaveState(1.5)  # type: ignore[arg-type]
+
+
+def test_what_a_hook_saves_is_in_the_view_of_the_next_call() -> None:
+    rig = StrategyBench(Counter())
+    assert rig.view.state is None
+    assert [rig.wake(), rig.wake()] == [[SaveState(1)], [SaveState(2)]]
+    assert rig.view.state == 2
+    again = StrategyBench(Counter(), state=rig.view.state)
+    assert again.wake() == [SaveState(3)]
+    with pytest.raises(ValueError, match=r"^value must be None, a bool, int, str, Decimal, list or dict, not the float 1\.5$"):
+        again.stop()
+    assert again.view.state == 3
+    assert StrategyBench(Counter(), state={"n": [1]}).view.state == {"n": (1,)}
+
+
+class Listener:
+    """Notes the tags of what it hears of its orders."""
+
+    def __init__(self) -> None:
+        self.tags: list[str] = []
+
+    @hookimpl
+    def on_order(self, event: OrderChanged) -> None:
+        self.tags.append(event.tag)
+
+    @hookimpl
+    def on_fill(self, event: OrderFilled) -> None:
+        self.tags.append(event.tag)
+
+
+def test_an_order_on_the_bench_may_have_a_tag() -> None:
+    listener = Listener()
+    rig = StrategyBench(listener)
+    rig.rest("BTCUSDT", Side.BUY, "99", "1", tag="dip")
+    assert [order.tag for order in rig.view.orders()] == ["dip"]
+    rig.fill("BTCUSDT", Side.BUY, "99", "1")
+    assert listener.tags == ["dip"] * 3
 
 
 # -- the bench used wrongly -------------------------------------------------------------------------------------------

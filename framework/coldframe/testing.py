@@ -41,8 +41,9 @@ from coldframe.model.events import (
     Woken,
 )
 from coldframe.model.instruments import Instrument, Instruments
-from coldframe.model.intents import Intent, Place
+from coldframe.model.intents import Intent, Place, SaveState
 from coldframe.model.orders import OrderEvent
+from coldframe.model.saved_state import SavedValue
 from coldframe.plug.hookspecs import EVENT_HOOKS
 from coldframe.plug.strategy_plugin import StrategyPlugin
 from coldframe.units import NS_PER_MS, ZERO, exact, places
@@ -79,7 +80,8 @@ class StrategyBench:
     """One strategy (and overlays) on the bench. Every feeding method returns the intents it brought, in order.
 
     Raises `PluginError` at once when a hook does not fit, `StrategyFault` when a hook raises, and `ValueError` when the bench is
-    fed what no venue could say. `seed` is what `view.random` draws from.
+    fed what no venue could say. `seed` is what `view.random` draws from, `state` what an earlier run has saved. What a hook saves
+    with `SaveState` is in `view.state` from the next call on; a value that a run would refuse raises `ValueError` here.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class StrategyBench:
         instruments: Iterable[Instrument] | None = None,
         hedge: bool = False,
         seed: str = "bench",
+        state: SavedValue = None,
     ) -> None:
         if isinstance(symbols, str):
             raise ValueError(f"symbols are a list: [{symbols!r}]")
@@ -102,6 +105,7 @@ class StrategyBench:
         self._orders = Orders(BENCH_START_MS)
         self._account = StrategyAccount("bench", frozenset(symbols), Budget())
         self._state = EngineState(self._ctx, self._orders, {"bench": self._account}, instruments=listed, hedge=hedge)
+        self._state.saved.save("bench", state)
         self._reports = ExecutionReports(self._state, self._ctx)
         self._trade_id = 0
         parts = (self._state, self._account, symbols, self._market, Random(seed))
@@ -130,7 +134,11 @@ class StrategyBench:
             raise ValueError(f"there is no hook {hook}: one of {', '.join(sorted(EVENT_HOOKS))}")
         if hook not in self.plugin.hooks:
             return []
-        return self._during(lambda view: list(self.plugin.call(hook, event, view)))
+        wanted = self._during(lambda view: list(self.plugin.call(hook, event, view)))
+        for intent in wanted:
+            if type(intent) is SaveState:
+                self._state.saved.save("bench", intent.value)
+        return wanted
 
     def refusal(self, intent: Intent) -> str | None:
         """What the overlays say against an intent; None when they let it pass."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Final
 
 #: What a venue, or something on the way to it, may echo of a request: never to be shown, nor written down.
@@ -23,3 +24,12 @@ def class_name(value: object) -> str:
     """The name of a value's class, as it was written; no code of the class is asked for it."""
     name: str = type.__dict__["__name__"].__get__(type(value))
     return str.__str__(name)[:60]
+
+
+def shown(value: object) -> str:
+    """A value for people. Only what cannot hide anything is printed, all else is named by its class."""
+    if type(value) is float:
+        return f"the float {value!r}"
+    # By identity: a class of a plugin's own may compare as it likes.
+    plain = any(type(value) is kind for kind in (Decimal, int, bool, str, type(None)))
+    return repr(value)[:40] if plain else f"a {class_name(value)}"

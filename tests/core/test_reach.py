@@ -14,7 +14,9 @@ from coldframe.core.state.limits import Budget
 from coldframe.core.strategies.view import LocalBookView, OrderSnapshot, StrategyView
 from coldframe.enums import OrderType, PositionSide, Side
 from coldframe.model.events import OrderChanged, OrderFilled, StrategyEvent
+from coldframe.model.intents import SaveState
 from coldframe.model.orders import OrderState
+from coldframe.model.saved_state import frozen_of
 from coldframe.wire.codec import Census, decode_stream
 from coldframe.wire.names import StreamKind, StreamName, parse
 from tests.core.marketdata.test_events import BOOK_KINDS, CASES
@@ -26,6 +28,10 @@ from tests.core.told import D, place
 GIVEN = (StrategyView, LocalBookView, OrderSnapshot)
 
 
+#: What the strategy of `world` has saved, as its views show it.
+SAVED = {"ladder": ({"at": D(99), "done": (True,)},), "since": "noon"}
+
+
 def world() -> tuple[Scripted, Actor]:
     """A strategy with a limit, a position and an order that rests, partly filled."""
     actor = Actor()
@@ -33,6 +39,7 @@ def world() -> tuple[Scripted, Actor]:
     made.want(actor, place(quantity="1"), place(Side.SELL, "2", "105"))
     order = next(iter(made.engine.orders.live))
     made.fill(order.client_order_id, "0.5")
+    made.want(actor, SaveState({"ladder": [{"at": D(99), "done": [True]}], "since": "noon"}))
     return made, actor
 
 
@@ -93,7 +100,7 @@ def test_s12_nothing_of_the_core_is_reached_from_a_view() -> None:
     def look(event: object, view: StrategyView) -> None:
         found = reached(view, asked)
         ways = {way for way, _ in found.values()}
-        assert {"it.orders", "it.orders[0]", "it.instrument.filters.lot", "it.book"} <= ways
+        assert {"it.orders", "it.orders[0]", "it.instrument.filters.lot", "it.book", "it.state['ladder'][0]['done']"} <= ways
         assert machines(found) == []
         assert writable(found) == []
         # Levels of a book are a list, made for this one answer.
@@ -166,6 +173,11 @@ WRITES: dict[str, Callable[[Any], object]] = {
     "number": lambda view: setattr(view, "_number", 0),
     "book": lambda view: setattr(view.book("BTCUSDT"), "_key", ("ETHUSDT", False)),
     "state": lambda view: setattr(view.orders()[0], "state", OrderState.CANCELED),
+    "saved": lambda view: view.state.__setitem__("since", "now"),
+    "saved, deep": lambda view: view.state["ladder"][0].__setitem__("at", D(7)),
+    "saved, a list": lambda view: view.state["ladder"][0]["done"].append(False),
+    "saved, inside": lambda view: setattr(view.state["ladder"][0], "_values", ()),
+    "saved, as a whole": lambda view: setattr(view, "state", None),
 }
 
 
@@ -185,7 +197,12 @@ def test_s12_who_writes_to_what_it_is_given_keeps_its_limits(write: Callable[[An
     actor.acts["on_wake"] = act
     made.wake(actor)
     assert len(refused) == 1
-    assert made.verdicts(actor) == {"ACCEPTED": 2, "POSITION": 1}
+    assert made.verdicts(actor) == {"ACCEPTED": 3, "POSITION": 1}
+    during(made, actor, lambda event, view: shows(view.state, SAVED))
+
+
+def shows(state: object, saved: object) -> None:
+    assert state == saved
 
 
 def by_force(thing: Any, name: str, value: object) -> None:
@@ -202,11 +219,13 @@ def test_s12_not_even_by_force_is_more_changed_than_a_copy() -> None:
         rules = view.instrument("BTCUSDT")
         by_force(rules.filters, "tick", D("0.00001"))
         by_force(rules.filters.lot, "step", D("0.0000001"))
+        by_force(view.state["ladder"][0], "_values", (D(7), ()))
         return [place(quantity="1.6", price="99"), place(quantity="0.1", price="99.00001")]
 
     actor.acts["on_wake"] = act
     made.wake(actor)
-    assert made.verdicts(actor) == {"ACCEPTED": 2, "POSITION": 1, "FILTER": 1}
+    assert made.verdicts(actor) == {"ACCEPTED": 3, "POSITION": 1, "FILTER": 1}
+    assert frozen_of(made.engine.state.saved.text("mm")) == SAVED
 
 
 # -- views that were kept ---------------------------------------------------------------------------------------------
@@ -215,6 +234,7 @@ OVER = "this view was made for a call that is over"
 LOOKS: dict[str, Callable[[Any, Any], object]] = {
     "now_ms": lambda view, book: view.now_ms,
     "random": lambda view, book: view.random,
+    "saved": lambda view, book: view.state,
     "symbols": lambda view, book: view.symbols,
     "position_mode": lambda view, book: view.position_mode,
     "instrument": lambda view, book: view.instrument("BTCUSDT"),

@@ -27,8 +27,9 @@ from coldframe.enums import Side
 from coldframe.errors import ConfigError
 from coldframe.model.effects import AppendJournal, CallRest, Level, LinkKind, Log, OpenLink, WakeAt
 from coldframe.model.inputs import FramesReceived, Input, Lane, RestAnswered, Stamped, TimeReached
-from coldframe.model.intents import Place
+from coldframe.model.intents import Place, SaveState
 from coldframe.model.journal import RowKind
+from coldframe.model.saved_state import frozen_of, text_of
 from coldframe.wire.rest import Answer
 
 NS = 1_700_000_000_000_000_000
@@ -177,3 +178,11 @@ def test_what_is_no_input_log_is_refused(tmp_path: Path, text: bytes, said: str)
     path.write_bytes(text)
     with pytest.raises(ConfigError, match=said):
         InputLogReading(path)
+
+
+def test_what_a_strategy_saves_stands_in_its_call_as_json() -> None:
+    frozen = frozen_of(text_of({"b": {"c": (1,)}, "a": Decimal("1.50")}))
+    saves = [SaveState({"b": {"c": [1]}, "a": Decimal("1.50")}), SaveState(frozen)]
+    text = b'["SaveState",{"value":{"a":{"$decimal":"1.50"},"b":{"c":[1]}}}]'
+    assert calls_out([Call("mm", "on_book", saves)]) == b'[["mm","on_book",[%b,%b]]]' % (text, text)
+    assert calls_out([Call("mm", "on_book", [SaveState({1: object()})])]) == b'[["mm","on_book",[["SaveState",null]]]]'  # type: ignore[dict-item]

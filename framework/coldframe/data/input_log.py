@@ -27,6 +27,8 @@ from coldframe.data.lines import LineReader
 from coldframe.errors import ConfigError, DecodeError
 from coldframe.model.effects import Effect
 from coldframe.model.inputs import FramesReceived, Input, Lane, RestAnswered, Stamped
+from coldframe.model.intents import SaveState
+from coldframe.model.saved_state import text_of
 from coldframe.text import class_name
 from coldframe.wire.rest import Answer
 
@@ -189,6 +191,8 @@ def calls_out(calls: Sequence[Call]) -> bytes:
 
 def _wanted(intent: object) -> tuple[str, Any]:
     try:
+        if type(intent) is SaveState:
+            return class_name(intent), {"value": msgspec.Raw(text_of(intent.value))}
         return class_name(intent), msgspec.Raw(msgspec.json.encode(intent)) if is_intent(intent) else None
     except (TypeError, ValueError, OverflowError, RecursionError):
         return class_name(intent), None

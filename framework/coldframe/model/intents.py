@@ -13,6 +13,7 @@ from typing import Final
 import attrs
 
 from coldframe.enums import OrderType, PositionSide, PriceMatch, SelfTradePrevention, Side, TimeInForce, Word, WorkingType
+from coldframe.model.saved_state import SavedValue
 from coldframe.units import ZERO
 
 #: A tag has at most so many characters, all of them printable ASCII.
@@ -98,6 +99,17 @@ class WakeMe:
 
 
 @attrs.frozen
+class SaveState:
+    """Save a small value of the strategy's own: `view.state` shows it from the next call on, also after a restart.
+
+    It is made of None, bool, int, str, Decimal, and lists and dicts of these (keys are texts that do not begin with `$`), nested at
+    most 8 levels deep, with at most 8,192 bytes as JSON. It takes the place of the one before as a whole; None forgets it.
+    """
+
+    value: SavedValue
+
+
+@attrs.frozen
 class Quote:
     """One level the strategy wants to rest at."""
 
@@ -143,7 +155,7 @@ class Target:
     tag: str = ""
 
 
-Intent = Place | Amend | Cancel | CancelAll | WakeMe | Quotes | Target
+Intent = Place | Amend | Cancel | CancelAll | WakeMe | SaveState | Quotes | Target
 
 
 class VerdictCode(Word):

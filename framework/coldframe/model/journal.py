@@ -2,7 +2,7 @@
 
 A row is a kind, a reference (what it is about) and a body of plain JSON. Some kinds are there for people (`intent`, `refused`,
 `request`, `answer`, `report`), the others hold the state that a restart folds back together (`order`, `fill`, `fee`, `mark`,
-`checkpoint`).
+`state`, `checkpoint`).
 `docs/journal.md` describes every body.
 """
 
@@ -33,6 +33,7 @@ class RowKind(StrEnum):
     HALT = "halt"
     SUSPENSIONS = "latch"
     LOSSES = "losses"
+    STATE = "state"
     CHECKPOINT = "checkpoint"
     GAP = "gap"
     END = "end"
@@ -55,7 +56,8 @@ BODIES: Final[Mapping[RowKind, str]] = {
     RowKind.HALT: "a halt or its end: of whom, how far, why",
     RowKind.SUSPENSIONS: "what is shut until a person opens it, after each change: of the account, of strategies, in symbols",
     RowKind.LOSSES: "from where losses are counted, of a strategy or (no name) the account: profit then, the best since, the day",
-    RowKind.CHECKPOINT: "the whole state: orders, fills, positions, trade cursors; a restart reads from the last one on",
+    RowKind.STATE: 'what a strategy has saved, as a whole; a Decimal is `{"$decimal": text}`',
+    RowKind.CHECKPOINT: "the whole state: orders, fills, positions, cursors, saved values; a restart reads from the last one on",
     RowKind.GAP: "how many rows found no room while the disk could not be written; a checkpoint follows if some held state",
     RowKind.END: "a run has ended: why, which orders are open, kept on purpose or owe fills, and which positions no stop protects",
 }

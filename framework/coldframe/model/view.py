@@ -142,6 +142,10 @@ class View(Protocol):
         """The time of the current event in epoch milliseconds: use this, never the clock."""
 
     @property
+    def state(self) -> Any:
+        """What the strategy has saved last with `SaveState`, also in an earlier run, frozen; None while that is nothing."""
+
+    @property
     def symbols(self) -> Sequence[str]:
         """The symbols this strategy may trade."""
 

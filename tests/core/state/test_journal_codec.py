@@ -10,6 +10,7 @@ import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import json
 
 from coldframe.core.engine import Engine
 from coldframe.core.execution.absence_proof import BLIND_MARGIN_MS
@@ -25,9 +26,10 @@ from coldframe.errors import JournalDamaged
 from coldframe.ids import KILL_SWITCH_COUNT, OwnId
 from coldframe.model.effects import AppendJournal, SendRequest
 from coldframe.model.inputs import EmergencyOrderSent, JournalChanged
-from coldframe.model.intents import CancelAll
+from coldframe.model.intents import CancelAll, SaveState
 from coldframe.model.journal import Row, RowKind
 from coldframe.model.orders import OrderState
+from coldframe.model.saved_state import frozen_of, text_of
 from coldframe.testing import instrument
 from coldframe.units import NS_PER_MS
 from tests.core.exchange import ALIVE
@@ -37,23 +39,34 @@ from tests.core.told import D, place
 from tests.examples import examples
 
 MOST = D(4)
+SAVED: tuple[Any, ...] = (
+    None,
+    1,
+    True,
+    {},
+    {"ladder": [{"at": D("99.50"), "left": D(2)}], "since": "2024-01-01"},
+    ["x" * 8_000],
+    1.5,
+)
 TAGS = ("", "edge", "~" * 64)
 
 
-def troubled(chance: random.Random, actor: Actor, turns: int, **more: Any) -> Scripted:
-    """A run in which everything may go wrong, stopped in the midst of it."""
+def troubled(chance: random.Random, actor: Actor, turns: int, *, saves: bool = False, **more: Any) -> Scripted:
+    """A run in which everything may go wrong, stopped in the midst of it. `saves`: the strategy saves values, too."""
     made = Scripted(actor, **setup(), **more).ready()
     for number in range(turns):
         made.exchange.fee = (("0.02", "USDT"), ("0.01", "BNB"), ("0.03", "XYZ"))[number % 3]
         made.exchange.prices = {"BNBUSD": str(500 + 37 * number % 200)}
         if chance.random() < 0.2:
-            made.want(actor, attrs.evolve(some_quotes(chance), tag=chance.choice(TAGS)))
+            made.want(actor, attrs.evolve(some_quotes(chance), tag=TAGS[number % 3]))
         if chance.random() < 0.1:
-            wanted = place(chance.choice(list(Side)), "0.5", chance.choice(["99.4", "100.6", None]), tag=chance.choice(TAGS))
+            wanted = place(chance.choice(list(Side)), "0.5", chance.choice(["99.4", "100.6", None]), tag=TAGS[number % 3])
             made.want(actor, wanted)
         if chance.random() < 0.05:
             made.exchange.fill(made.external_order(f"by-hand-{number}", quantity="1").client_order_id, "1")
             made._work()
+        if saves and chance.random() < 0.2:
+            made.want(actor, SaveState(chance.choice(SAVED)))
         apply(made, chance)
         made.run(chance.choice((5, 50, 300, 1_500)))
     return made
@@ -81,6 +94,7 @@ def state(past: RestoredState) -> dict[str, Any]:
         "payments": [(payment.symbol, payment.asset, payment.amount, payment.at_ms) for payment in past.payments],
         "executions": [attrs.asdict(execution) for execution in past.executions],
         "settled": past.executions.settled,
+        "states": {name: text_of(frozen_of(json.encode(value))) for name, value in past.states.items()},
     }
 
 
@@ -100,13 +114,14 @@ def state_of(engine: Engine) -> dict[str, Any]:
         ],
         "executions": [attrs.asdict(execution) for execution in engine.state.holdings.executions],
         "settled": engine.state.holdings.executions.settled,
+        "states": {name: engine.state.saved.text(name) for name in engine.state.saved.everything()},
     }
 
 
 @given(seed=st.integers(0, 2**32))
 @settings(max_examples=examples(40))
 def test_p15_i9_the_folded_journal_is_the_live_state(seed: int) -> None:
-    made = troubled(random.Random(seed), Actor(), 25)
+    made = troubled(random.Random(seed), Actor(), 25, saves=True)
     assert state(fold(made.rows)) == state_of(made.engine)
 
 
@@ -266,10 +281,14 @@ def _a_mark_less(body: Any) -> None:
     body["marks"].popitem()
 
 
-@pytest.mark.parametrize("differs", [_another_position, _an_order_more, _a_mark_less])
+def _another_saved_value(body: Any) -> None:
+    body["states"]["mm"] = "another"
+
+
+@pytest.mark.parametrize("differs", [_another_position, _an_order_more, _a_mark_less, _another_saved_value])
 def test_p15_checkpoint_that_differs_from_its_rows_is_refused(differs: Callable[[Any], None]) -> None:
     """Whichever of the two is wrong: what the engine held, or what its rows say it did."""
-    rows = troubled(random.Random(7), Actor(), 40, checkpoint_rows=30).rows
+    rows = troubled(random.Random(1), Actor(), 40, checkpoint_rows=30, saves=True).rows
     fold(rows)
     last = [row for row in rows if row.kind == RowKind.CHECKPOINT][-1]
     differs(last.body)
@@ -278,7 +297,7 @@ def test_p15_checkpoint_that_differs_from_its_rows_is_refused(differs: Callable[
 
 
 def test_p15_missing_fill_row_is_found_at_the_next_checkpoint() -> None:
-    rows = troubled(random.Random(7), Actor(), 40, checkpoint_rows=30).rows
+    rows = troubled(random.Random(1), Actor(), 40, checkpoint_rows=30, saves=True).rows
     last = max(at for at, row in enumerate(rows) if row.kind == RowKind.CHECKPOINT)
     fill = max(at for at, row in enumerate(rows[:last]) if row.kind == RowKind.FILL)
     with pytest.raises(JournalDamaged, match="not what the rows before it come to"):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from coldframe.core.strategies.intent_validation import fault_of
 from coldframe.core.strategies.runtime import is_intent
 from coldframe.enums import OrderType, PositionSide, SelfTradePrevention, Side, TimeInForce, WorkingType
-from coldframe.model.intents import Amend, Cancel, CancelAll, Intent, Place, Quote, Quotes, Target, WakeMe
+from coldframe.model.intents import Amend, Cancel, CancelAll, Intent, Place, Quote, Quotes, SaveState, Target, WakeMe
 from tests.core.told import D, place
 
 GOOD: list[Intent] = [
@@ -42,6 +42,8 @@ GOOD: list[Intent] = [
     CancelAll("BTCUSDT"),
     WakeMe(0),
     WakeMe(1_000, "tick"),
+    SaveState(None),
+    SaveState({"a": [D("1.5"), True]}),
     Quotes("BTCUSDT"),
     Quotes("BTCUSDT", [Quote(D(1), D(2))], [Quote(D(3), D(0))]),
     Target("BTCUSDT", D("-0.5")),
@@ -66,7 +68,23 @@ class Nasty:
     __hash__ = None  # type: ignore[assignment]
 
 
+class Sly(type):
+    """A class that raises when it is compared, or looked up."""
+
+    def __eq__(cls, other: object) -> bool:
+        raise RuntimeError("no")
+
+    def __hash__(cls) -> int:
+        raise RuntimeError("no")
+
+
+class Slyest(metaclass=Sly):
+    pass
+
+
 GARBAGE: list[object] = [
+    Slyest(),
+    Slyest,
     None,
     1.5,
     float("nan"),
@@ -124,7 +142,8 @@ FINE: dict[str, tuple[type, ...]] = {
 }
 
 
-@pytest.mark.parametrize("kind", get_args(Intent), ids=lambda kind: kind.__name__)
+# What may be saved is of many types: tests/model/test_saved_state.py has what may not.
+@pytest.mark.parametrize("kind", [kind for kind in get_args(Intent) if kind is not SaveState], ids=lambda kind: kind.__name__)
 def test_s3_garbage_in_any_field_is_named_and_nothing_raises(kind: type[Any]) -> None:
     good = next(intent for intent in GOOD if type(intent) is kind)
     named = 0
@@ -240,3 +259,18 @@ def test_a_tag_is_a_short_line_of_ascii(intent: Place | Quotes | Target, tag: An
     assert fault.startswith(f"{type(intent).__name__}.tag must be a text of at most 64 printable ASCII characters, not ")
     assert len(fault) < 150
     assert fault.isprintable()
+
+
+@pytest.mark.parametrize("value", [1.5, {"a": [float("nan")]}, Slyest(), {1: 1}, Nasty(), "x" * 10_000])
+def test_what_cannot_be_saved_is_malformed_and_named(value: Any) -> None:
+    fault = fault_of(SaveState(value))
+    assert fault is not None
+    assert re.match(r"SaveState\.value(\['a'\]\[0\])? must (be|have) ", fault)
+    assert len(fault) < 200
+    assert fault.isprintable()
+
+
+def test_no_code_of_a_class_tells_whether_it_is_an_intent() -> None:
+    assert not is_intent(Slyest())
+    assert not is_intent(Slyest)
+    assert [is_intent(intent) for intent in GOOD] == [True] * len(GOOD)

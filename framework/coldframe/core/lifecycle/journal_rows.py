@@ -8,7 +8,7 @@ from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.lifecycle.risk_rows import RiskRows
 from coldframe.core.reconciliation.order_side import OrderSide
 from coldframe.core.state.engine_state import EngineState
-from coldframe.core.state.journal_codec import RestoredState, checkpoint_body, order_body
+from coldframe.core.state.journal_codec import RestoredState, checkpoint_body, order_body, state_body
 from coldframe.core.state.loss_limits import Counted
 from coldframe.model.effects import AppendJournal
 from coldframe.model.journal import RowKind
@@ -51,9 +51,11 @@ class JournalRows:
         self._count = self._rows
 
     def record(self, *, last: bool = False) -> None:
-        """A row for every order that has changed in this step, and a checkpoint when one is due. `last`: the run is over."""
+        """Rows of orders and saved values that have changed in this step, and a checkpoint if due. `last`: the run is over."""
         for name, order in self._state.orders.take_changed().items():
             self._ctx.record(RowKind.ORDER, name, order_body(order))
+        for strategy, value in self._state.saved.take_changed().items():
+            self._ctx.record(RowKind.STATE, strategy, state_body(value))
         self._risk.record()
         self._record_refused(last)
         self._count += sum(isinstance(effect, AppendJournal) for effect in self._ctx.effects)
@@ -80,6 +82,7 @@ class JournalRows:
             trading.assets.recorded if trading is not None else past.prices,
             self._risk.counted,
             trading.account.payments.latest if trading is not None else past.payments,
+            state.saved.everything(),
             self._epoch_ms,
             past.since_ms or self._epoch_ms,
             past.runs + 1,

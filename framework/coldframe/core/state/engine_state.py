@@ -20,6 +20,7 @@ from coldframe.core.state.orders import Order, Orders
 from coldframe.core.state.positions import EXTERNAL, StrategyPositions
 from coldframe.core.state.refused_intents import RefusedIntents
 from coldframe.core.state.rolling_count import Rate
+from coldframe.core.state.saved_states import SavedStates
 from coldframe.core.state.step import Step
 from coldframe.core.state.strategy_account import RATE_WINDOW_MS, StrategyAccount
 from coldframe.core.state.tally import Tally
@@ -72,6 +73,8 @@ class EngineState:
         self.tally = Tally()
         #: What strategies wanted in vain, until the journal has it.
         self.refused = RefusedIntents(orders)
+        #: What strategies have saved.
+        self.saved = SavedStates(past.states)
         #: The part of the limits on orders and positions that may be used; see `coldframe.core.lifecycle.first_minutes`.
         self.scale = Decimal(1)
         #: Trades from before that (venue time) are in the positions that stood at the start; 0 while those are not known.

@@ -19,6 +19,7 @@ from coldframe.core.state.funding_split import PAYMENTS_KEPT, Payment
 from coldframe.core.state.loss_limits import Counted
 from coldframe.core.state.orders import Fill, Order, Orders
 from coldframe.core.state.positions import Position, PositionKey, StrategyPositions
+from coldframe.core.state.saved_states import plain_of
 from coldframe.core.state.shares import Executions, SharedExecution, execution_of
 from coldframe.enums import PositionSide
 from coldframe.errors import JournalDamaged
@@ -76,6 +77,8 @@ class RestoredState:
     losses: dict[str, Counted] = attrs.field(factory=dict)
     #: The last funding payments that were booked, oldest first.
     payments: list[Payment] = attrs.field(factory=list)
+    #: What strategies have saved, as it stands in rows.
+    states: dict[str, Any] = attrs.field(factory=dict)
     #: When the last row was written (our time).
     until_ns: int = 0
     #: Whether rows that held state have been lost since the last checkpoint.
@@ -97,7 +100,7 @@ class RestoredState:
             {},
         )
         self.payments, self.since_ms, self.account = [], 0, account
-        self.executions = Executions()
+        self.executions, self.states = Executions(), {}
 
     def held(self) -> dict[tuple[str, str], Decimal]:
         """The positions that are not zero, by strategy and symbol; in hedge mode the symbol is followed by the side."""
@@ -165,6 +168,11 @@ def payment_body(payment: Payment) -> Body:
     return body
 
 
+def state_body(value: Any) -> Body:
+    """What a strategy has saved."""
+    return {"value": value}
+
+
 def checkpoint_body(
     orders: Orders,
     accounts: Mapping[str, StrategyPositions],
@@ -174,6 +182,7 @@ def checkpoint_body(
     prices: Mapping[str, Decimal],
     losses: Mapping[str, Counted],
     payments: Iterable[Payment],
+    states: Mapping[str, Any],
     epoch_ms: int,
     since_ms: int,
     runs: int,
@@ -194,6 +203,7 @@ def checkpoint_body(
         "prices": {asset: str(price) for asset, price in prices.items()},
         "losses": {owner: counted_body(counted) for owner, counted in losses.items()},
         "payments": [payment_body(payment) for payment in payments],
+        **({"states": dict(states)} if states else {}),
     }
 
 
@@ -257,6 +267,8 @@ def _apply(past: RestoredState, row: Row) -> None:
             past.losses[row.ref] = _CONVERTER.structure(body, Counted)
         case RowKind.LOSSES:
             past.losses.pop(row.ref, None)
+        case RowKind.STATE:
+            past.states[row.ref] = plain_of(body["value"])
         case RowKind.GAP:
             past.gap |= int(body.get("state", 0)) > 0
         case RowKind.END:
@@ -270,12 +282,15 @@ def _take_checkpoint(past: RestoredState, account: str, body: Any) -> None:
     orders = {order.client_order_id: order for order in _CONVERTER.structure(body["orders"], list[Order])}
     accounts = _CONVERTER.structure(body["accounts"], dict[str, StrategyPositions])
     trade_cursors = _CONVERTER.structure(body["marks"], dict[str, int])
+    # Builds that know no saved values leave them out: what the rows before say of them holds then.
+    states = {str(name): plain_of(value) for name, value in body.get("states", past.states).items()}
     # The kill switch writes past the engine, which may not have heard of its orders yet.
     emergency = {name: order for name, order in past.orders.items() if order.live and name not in orders and _of_kill_switch(name)}
     if past.runs and not past.gap:
         known = {name: order for name, order in past.orders.items() if name not in emergency}
         before = (past.account, past.epoch_ms, past.runs, _live_terms(known), _holdings(past.accounts), past.trade_cursors)
-        if before != (account, int(body["epoch_ms"]), int(body["runs"]), _live_terms(orders), _holdings(accounts), trade_cursors):
+        now = (account, int(body["epoch_ms"]), int(body["runs"]), _live_terms(orders), _holdings(accounts), trade_cursors)
+        if before != now or past.states != states:
             raise ValueError("it is not what the rows before it come to")
     past.account, past.epoch_ms, past.runs, past.ended = account, int(body["epoch_ms"]), int(body["runs"]), False
     past.since_ms = int(body.get("since_ms") or past.since_ms or past.epoch_ms)
@@ -285,6 +300,7 @@ def _take_checkpoint(past: RestoredState, account: str, body: Any) -> None:
     past.prices = _CONVERTER.structure(body.get("prices", {}), dict[str, Decimal])
     past.losses = _CONVERTER.structure(body.get("losses", {}), dict[str, Counted])
     past.payments = _CONVERTER.structure(body.get("payments", []), list[Payment])
+    past.states = states
     past.executions = Executions(_CONVERTER.structure(body.get("executions", []), list[SharedExecution]), _settled(body, accounts))
 
 

@@ -22,12 +22,13 @@ from coldframe.core.state.engine_state import EngineState
 from coldframe.core.state.journal_codec import intent_body
 from coldframe.core.state.orders import Order, Origin
 from coldframe.core.state.protection import OrderPolicy, can_only_reduce, quantity_of, reduces_position, replaced
+from coldframe.core.strategies.about_itself import about_itself
 from coldframe.core.strategies.desired_state import DesiredState
 from coldframe.core.strategies.desired_store import DesiredKey, came_to_nothing, has_succeeded
 from coldframe.core.strategies.intent_validation import fault_of
 from coldframe.core.strategies.loss_check import limits_just_hit
 from coldframe.core.strategies.moment import risk_inputs
-from coldframe.core.strategies.runtime import INTENTS_PER_CALL, MOST_WAKES, OnError, StrategyRuntime, StrategyRuntimes, is_intent
+from coldframe.core.strategies.runtime import INTENTS_PER_CALL, OnError, StrategyRuntime, StrategyRuntimes, is_intent
 from coldframe.errors import StrategyFault
 from coldframe.model.effects import Level, Told
 from coldframe.model.engine_events import (
@@ -60,6 +61,7 @@ from coldframe.model.intents import (
     CancelAll,
     Place,
     Quotes,
+    SaveState,
     Target,
     Verdict,
     VerdictCode,
@@ -384,7 +386,8 @@ class Strategies:
             self._mute(runtime, str(fault))
             verdict = Verdict(VerdictCode.MUTED, str(fault))
         runtime.judged(verdict)
-        if verdict.code is VerdictCode.ACCEPTED:  # what changes nothing is said many times a second
+        # What changes nothing is said many times a second; what is saved has a row of its own.
+        if verdict.code is VerdictCode.ACCEPTED and not isinstance(wanted, SaveState):
             self._ctx.record(RowKind.INTENT, runtime.id, intent_body(runtime.id, wanted, verdict))
         if not verdict.accepted:
             self._state.refused.count(runtime.account, wanted, verdict, self._ctx.now_ms)
@@ -404,8 +407,8 @@ class Strategies:
         fault = fault_of(wanted)
         if fault is not None:
             return Verdict(VerdictCode.MALFORMED, fault)
-        if isinstance(wanted, WakeMe):
-            return self._wake(runtime, wanted)
+        if isinstance(wanted, WakeMe | SaveState):
+            return about_itself(runtime, wanted, self._state, self._ctx)
         if self._trading is None:
             return Verdict(VerdictCode.ORDERS_OFF, "this run sends no orders (orders.mode)")
         if isinstance(wanted, Cancel):
@@ -425,14 +428,6 @@ class Strategies:
         if against is not None:
             return Verdict(VerdictCode.OVERLAY, against)
         return self._send(runtime, wanted, self._trading)
-
-    def _wake(self, runtime: StrategyRuntime, wanted: WakeMe) -> Verdict:
-        """A wake-up takes a millisecond at least, so that a strategy that wakes itself all the time leaves time to pass."""
-        if wanted.key not in runtime.wakes and len(runtime.wakes) >= MOST_WAKES:
-            return Verdict(VerdictCode.MALFORMED, f"{MOST_WAKES} wake-ups are waited for already")
-        runtime.wakes.add(wanted.key)
-        self._ctx.wake(f"wake:{runtime.id}:{wanted.key}", max(wanted.after_ms, 1))
-        return ACCEPTED
 
     def _send(self, runtime: StrategyRuntime, intent: Place | Amend | Quotes | Target, trading: OrderSide) -> Verdict:
         match intent:

@@ -12,8 +12,9 @@ from enum import Enum
 from typing import Final
 
 from coldframe.enums import OrderType, PositionSide, PriceMatch, SelfTradePrevention, Side, TimeInForce, WorkingType
-from coldframe.model.intents import TAG_LENGTH, Amend, Cancel, CancelAll, Intent, Place, Quote, Quotes, Target, WakeMe
-from coldframe.text import class_name
+from coldframe.model.intents import TAG_LENGTH, Amend, Cancel, CancelAll, Intent, Place, Quote, Quotes, SaveState, Target, WakeMe
+from coldframe.model.saved_state import text_of
+from coldframe.text import class_name, shown
 
 #: Orders of magnitude beyond which a number cannot be traded with, and arithmetic on it no longer exact.
 _LARGEST: Final = 18
@@ -31,6 +32,8 @@ Rule = Callable[[object], str | None]
 
 def fault_of(intent: Intent) -> str | None:
     """What is wrong with the form of an intent, in one line; None when it can be judged."""
+    if type(intent) is SaveState:
+        return _fault_of_state(intent.value)
     rules = _RULES.get(type(intent))
     if rules is None:
         return f"{class_name(intent)} is not an intent"
@@ -38,7 +41,7 @@ def fault_of(intent: Intent) -> str | None:
         value = getattr(intent, name)
         wanted = rule(value)
         if wanted is not None:
-            return f"{class_name(intent)}.{name} must be {wanted}, not {_shown(value)}"
+            return f"{class_name(intent)}.{name} must be {wanted}, not {shown(value)}"
         if type(value) is tuple:
             fault = _fault_of_quotes(f"{class_name(intent)}.{name}", value)
             if fault is not None:
@@ -50,19 +53,21 @@ def _fault_of_quotes(where: str, quotes: tuple[object, ...]) -> str | None:
     """What is wrong with the first malformed quote."""
     for number, quote in enumerate(quotes):
         if type(quote) is not Quote:
-            return f"{where}[{number}] must be a Quote, not {_shown(quote)}"
+            return f"{where}[{number}] must be a Quote, not {shown(quote)}"
         for name in ("price", "quantity"):
             wanted = _number(getattr(quote, name))
             if wanted is not None:
-                return f"{where}[{number}].{name} must be {wanted}, not {_shown(getattr(quote, name))}"
+                return f"{where}[{number}].{name} must be {wanted}, not {shown(getattr(quote, name))}"
     return None
 
 
-def _shown(value: object) -> str:
-    """A value for people. Only what cannot hide anything is printed, all else is named by its class."""
-    if type(value) is float:
-        return f"the float {value!r}"
-    return repr(value)[:40] if type(value) in (Decimal, float, int, bool, str, type(None)) else f"a {class_name(value)}"
+def _fault_of_state(value: object) -> str | None:
+    """What is wrong with a value that a strategy wants to save."""
+    try:
+        text_of(value)
+    except ValueError as error:
+        return f"SaveState.{error}"
+    return None
 
 
 def _number(value: object) -> str | None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from copy import deepcopy
 from decimal import Decimal
 from itertools import count
-from typing import Final
+from typing import Any, Final
 from weakref import finalize
 
 import attrs
@@ -27,6 +27,7 @@ from coldframe.core.strategies.moment import risk_inputs
 from coldframe.enums import OrderType, PositionMode, PositionSide, Side, TimeInForce
 from coldframe.model.events import BookState
 from coldframe.model.instruments import Instrument
+from coldframe.model.saved_state import frozen_of
 from coldframe.model.view import Randomness
 from coldframe.units import ZERO, arithmetic, calculated, unscaled
 
@@ -176,6 +177,10 @@ class StrategyView:
         return randomness
 
     @property
+    def state(self) -> Any:
+        return _world(self).saved()
+
+    @property
     def symbols(self) -> Sequence[str]:
         return _world(self).symbols
 
@@ -250,6 +255,8 @@ class StrategyWorld:
         #: The books that were asked for, as they stand in the running call.
         self.books: dict[BookKey, tuple[BookState, Book | None]] = {}
         self._market = market
+        #: What the strategy has saved: its text, and the value as it was handed out.
+        self._saved: tuple[bytes, Any] = (b"null", None)
         #: Instruments as they were handed out, each with the one that it is a copy of.
         self._copies: dict[str, tuple[Instrument, Instrument]] = {}
 
@@ -287,6 +294,13 @@ class StrategyWorld:
         if known is None or known[0] is not found:
             known = self._copies[symbol] = (found, deepcopy(found))
         return known[1]
+
+    def saved(self) -> Any:
+        """What the strategy has saved, as a copy that belongs to it."""
+        text = self.state.saved.text(self.account.id)
+        if text != self._saved[0]:
+            self._saved = (text, frozen_of(text))
+        return self._saved[1]
 
     def trading_allowed(self, symbol: str) -> bool:
         """Whether an order of the strategy that adds risk in a symbol would be let through: asked of what refuses orders."""
