@@ -14,6 +14,7 @@ from coldframe import (
     BookChanged,
     BookState,
     CancelAll,
+    CandleChanged,
     Intent,
     MarkPriceChanged,
     OrderChanged,
@@ -258,6 +259,28 @@ def test_what_a_hook_saves_is_in_the_view_of_the_next_call() -> None:
         again.stop()
     assert again.view.state == 3
     assert StrategyBench(Counter(), state={"n": [1]}).view.state == {"n": (1,)}
+
+
+def minute(number: int, *, closed: bool = True) -> CandleChanged:
+    prices: dict[str, Any] = dict.fromkeys(("open", "high", "low", "close", "volume", "quote_volume", "taker_buy_volume"), D(1))
+    spans: dict[str, Any] = {"open_ms": number * 60_000, "close_ms": number * 60_000 + 59_999}
+    return CandleChanged(symbol=A, at_ns=0, event_ms=0, interval="1m", trades=number, closed=closed, **prices, **spans)
+
+
+def test_closed_candles_that_were_sent_are_in_the_view() -> None:
+    class Averaging:
+        @hookimpl
+        def on_candle(self, event: CandleChanged, view: View) -> WakeMe:
+            return WakeMe(len(view.candles(event.symbol, event.interval)))
+
+    rig = StrategyBench(Averaging(), (A, B))
+    with pytest.raises(KeyError, match="add the channel kline_1m"):
+        rig.view.candles(A, "1m")
+    wanted = [rig.send("on_candle", sent) for sent in (minute(1), minute(2), minute(3, closed=False))]
+    assert wanted == [[WakeMe(1)], [WakeMe(2)], [WakeMe(2)]]
+    assert [candle.trades for candle in rig.view.candles(A, "1m")] == [1, 2]
+    with pytest.raises(KeyError):
+        rig.view.candles(A, "5m")
 
 
 class Listener:

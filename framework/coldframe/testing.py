@@ -29,6 +29,7 @@ from coldframe.model.engine_events import StrategyTold
 from coldframe.model.events import (
     BookChanged,
     BookState,
+    CandleChanged,
     MarkPriceChanged,
     OrderChanged,
     OrderFilled,
@@ -129,9 +130,15 @@ class StrategyBench:
         self._ctx.now_ns += ms * NS_PER_MS
 
     def send(self, hook: str, event: StrategyEvent) -> list[Any]:
-        """Calls one hook with any event; a hook that the strategy does not have brings nothing."""
+        """Calls one hook with any event; a hook that the strategy does not have brings nothing.
+
+        A closed candle stands in `view.candles` from then on.
+        """
         if hook not in EVENT_HOOKS:
             raise ValueError(f"there is no hook {hook}: one of {', '.join(sorted(EVENT_HOOKS))}")
+        if isinstance(event, CandleChanged) and event.contract_type is None:
+            self._market.candles.listen(event.symbol, event.interval)
+            self._market.candles.add(event)
         if hook not in self.plugin.hooks:
             return []
         wanted = self._during(lambda view: list(self.plugin.call(hook, event, view)))

@@ -13,11 +13,14 @@ from coldframe.core.marketdata.events import event_of
 from coldframe.core.state.limits import Budget
 from coldframe.core.strategies.view import LocalBookView, OrderSnapshot, StrategyView
 from coldframe.enums import OrderType, PositionSide, Side
+from coldframe.model.effects import LinkKind
 from coldframe.model.events import OrderChanged, OrderFilled, StrategyEvent
+from coldframe.model.inputs import FramesReceived, Lane
 from coldframe.model.intents import SaveState
 from coldframe.model.orders import OrderState
 from coldframe.model.saved_state import frozen_of
-from coldframe.wire.codec import Census, decode_stream
+from coldframe.wire.codec import Census, decode_stream, encode
+from coldframe.wire.frames import envelope
 from coldframe.wire.names import StreamKind, StreamName, parse
 from tests.core.marketdata.test_events import BOOK_KINDS, CASES
 from tests.core.reach import names_of, reached
@@ -35,7 +38,12 @@ SAVED = {"ladder": ({"at": D(99), "done": (True,)},), "since": "noon"}
 def world() -> tuple[Scripted, Actor]:
     """A strategy with a limit, a position and an order that rests, partly filled."""
     actor = Actor()
-    made = Scripted(actor, budgets={"mm": Budget(max_position=D(2))}).ready()
+    channels = ("depth@100ms", "markPrice@1s", "kline_1m")
+    made = Scripted(actor, channels=channels, budgets={"mm": Budget(max_position=D(2))}).ready()
+    kline = CASES[StreamKind.KLINE]
+    frame, name = envelope("btcusdt@kline_1m", encode(kline.payload)), parse("btcusdt@kline_1m")
+    link = next(link for link in made.of_kind(LinkKind.MARKET) if made.engine.market.feed.in_charge(name, link))
+    made.give(FramesReceived(link, (frame,)), Lane.MARKET)
     made.want(actor, place(quantity="1"), place(Side.SELL, "2", "105"))
     order = next(iter(made.engine.orders.live))
     made.fill(order.client_order_id, "0.5")
@@ -54,6 +62,7 @@ def asked(thing: object) -> Mapping[str, object]:
                 "position": thing.position("BTCUSDT", PositionSide.LONG),
                 "entry_price": thing.entry_price("BTCUSDT"),
                 "mark_price": thing.mark_price("BTCUSDT"),
+                "candles": thing.candles("BTCUSDT", "1m"),
                 "orders": thing.orders("BTCUSDT"),
                 "trading_allowed": thing.trading_allowed("BTCUSDT"),
             }
@@ -100,7 +109,14 @@ def test_s12_nothing_of_the_core_is_reached_from_a_view() -> None:
     def look(event: object, view: StrategyView) -> None:
         found = reached(view, asked)
         ways = {way for way, _ in found.values()}
-        assert {"it.orders", "it.orders[0]", "it.instrument.filters.lot", "it.book", "it.state['ladder'][0]['done']"} <= ways
+        assert {
+            "it.orders",
+            "it.orders[0]",
+            "it.instrument.filters.lot",
+            "it.book",
+            "it.state['ladder'][0]['done']",
+            "it.candles[0]",
+        } <= ways
         assert machines(found) == []
         assert writable(found) == []
         # Levels of a book are a list, made for this one answer.
@@ -173,6 +189,8 @@ WRITES: dict[str, Callable[[Any], object]] = {
     "number": lambda view: setattr(view, "_number", 0),
     "book": lambda view: setattr(view.book("BTCUSDT"), "_key", ("ETHUSDT", False)),
     "state": lambda view: setattr(view.orders()[0], "state", OrderState.CANCELED),
+    "a candle": lambda view: setattr(view.candles("BTCUSDT", "1m")[0], "close", D(7)),
+    "candles": lambda view: view.candles("BTCUSDT", "1m").clear(),
     "saved": lambda view: view.state.__setitem__("since", "now"),
     "saved, deep": lambda view: view.state["ladder"][0].__setitem__("at", D(7)),
     "saved, a list": lambda view: view.state["ladder"][0]["done"].append(False),
@@ -240,6 +258,7 @@ LOOKS: dict[str, Callable[[Any, Any], object]] = {
     "instrument": lambda view, book: view.instrument("BTCUSDT"),
     "book": lambda view, book: view.book("BTCUSDT"),
     "mark_price": lambda view, book: view.mark_price("BTCUSDT"),
+    "candles": lambda view, book: view.candles("BTCUSDT", "1m"),
     "position": lambda view, book: view.position("BTCUSDT"),
     "one side": lambda view, book: view.position("BTCUSDT", PositionSide.LONG),
     "entry_price": lambda view, book: view.entry_price("BTCUSDT"),

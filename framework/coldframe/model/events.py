@@ -96,7 +96,10 @@ class MarkPriceChanged:
 
 @attrs.frozen
 class CandleChanged:
-    """The running or just closed candle. `contract_type` is set for a continuous contract, `symbol` then is the pair."""
+    """The running or just closed candle. `contract_type` is set for a continuous contract, `symbol` then is the pair.
+
+    `warmup` says that it is history, told before what is live; in this version none is told, and it is always False.
+    """
 
     symbol: str
     at_ns: int
@@ -114,6 +117,7 @@ class CandleChanged:
     trades: int
     closed: bool
     contract_type: ContractType | None = None
+    warmup: bool = False
 
 
 @attrs.frozen

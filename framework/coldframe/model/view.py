@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, Protocol, TypeVar
 
 from coldframe.enums import OrderType, PositionMode, PositionSide, Side, TimeInForce
-from coldframe.model.events import BookState
+from coldframe.model.events import BookState, CandleChanged
 from coldframe.model.instruments import Instrument
 
 
@@ -158,6 +158,9 @@ class View(Protocol):
 
     def book(self, symbol: str, *, rpi: bool = False) -> BookView:
         """The local order book; with `rpi` the one that includes retail price improvement orders."""
+
+    def candles(self, symbol: str, interval: str) -> Sequence[CandleChanged]:
+        """The closed candles of this run, oldest first, at most the last 500. Raises `KeyError` where no stream brings such."""
 
     def mark_price(self, symbol: str) -> Decimal | None:
         """The latest mark price; None before the first one."""

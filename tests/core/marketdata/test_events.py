@@ -46,6 +46,7 @@ BAR = {
 CANDLE = {
     "interval": "1m", "open_ms": T - 50_000, "close_ms": T + 9_999, "open": D("1.1"), "high": D("1.4"), "low": D("1.0"),
     "close": D("1.2"), "volume": D("30.5"), "quote_volume": D("36.25"), "taker_buy_volume": D("20.5"), "trades": 77, "closed": True,
+    "warmup": False,
 }  # fmt: skip
 DEPTH = {"e": "depthUpdate", "E": T, "T": T - 5, "s": "BTCUSDT", "U": 157, "u": 160, "pu": 149,
          "b": [["99.90", "10"], ["99.80", "1.5"]], "a": [["100.10", "7"]]}  # fmt: skip

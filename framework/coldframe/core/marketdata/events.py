@@ -55,7 +55,7 @@ def event_of(name: StreamName, message: w.MarketMessage, at_ns: int) -> e.Strate
         case w.MarkPrice():
             return _mark(message, at_ns)
         case w.Kline():
-            return _candle(message.symbol, message.bar, message.event_ms, at_ns, None)
+            return candle_of(message, at_ns)
         case w.ContinuousKline():
             return _candle(message.pair, message.bar, message.event_ms, at_ns, message.contract_type)
         case w.Ticker():
@@ -104,6 +104,11 @@ def _mark(m: w.MarkPrice, at_ns: int) -> e.MarkPriceChanged:
         funding_rate=exact(m.funding_rate),
         next_funding_ms=m.next_funding_ms,
     )
+
+
+def candle_of(message: w.Kline, at_ns: int) -> e.CandleChanged:
+    """The event for a candle of a contract."""
+    return _candle(message.symbol, message.bar, message.event_ms, at_ns, None)
 
 
 def _candle(symbol: str, bar: w.Bar, event_ms: int, at_ns: int, contract: ContractType | None) -> e.CandleChanged:

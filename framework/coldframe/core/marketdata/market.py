@@ -29,6 +29,7 @@ from coldframe.core.marketdata.book_sync import (
     StreamLost,
     StreamSwitched,
 )
+from coldframe.core.marketdata.candles import ClosedCandles
 from coldframe.core.marketdata.links import ControlReplied, Deliver, Feed, FeedEffect, LinkEnded, StreamsLost
 from coldframe.core.marketdata.shards import FeedLimits, plan
 from coldframe.errors import DecodeError
@@ -91,6 +92,8 @@ class Market:
             for quote in wanted
             if quote.kind in _BOOK_KINDS
         }
+        #: The closed candles that strategies have been told of.
+        self.candles = ClosedCandles(wanted)
         self.census = Census()
         #: Market payloads taken in.
         self.payloads = 0

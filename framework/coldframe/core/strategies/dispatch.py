@@ -13,7 +13,7 @@ from typing import assert_never
 import attrs
 
 from coldframe.core.connectivity.step_context import StepContext
-from coldframe.core.marketdata.events import HOOK_OF, event_of, symbol_of
+from coldframe.core.marketdata.events import HOOK_OF, candle_of, event_of, symbol_of
 from coldframe.core.marketdata.market import Market
 from coldframe.core.reconciliation.order_side import OrderSide
 from coldframe.core.risk.pre_trade import RiskInputs
@@ -72,7 +72,7 @@ from coldframe.text import class_name
 from coldframe.units import ZERO, exact
 from coldframe.wire.filters import check_order
 from coldframe.wire.names import StreamKind
-from coldframe.wire.streams import ContractInfo, MarkPrice
+from coldframe.wire.streams import ContractInfo, Kline, MarkPrice
 
 #: What concerns strategies: what has happened in this step, wherever desired states lapse, and their own times.
 StrategiesInput = BookUpdate | StreamMessage | StrategyTold | LinkChanged | AttemptEnded | AccountSettingDiffers | TimeReached
@@ -261,6 +261,8 @@ class Strategies:
             self._state.prices.mark_price_told(message.symbol, exact(message.mark_price))
         elif isinstance(message, ContractInfo):
             self._contract_changed(message)
+        elif isinstance(message, Kline) and message.bar.closed:
+            self._market.candles.add(candle_of(message, self._ctx.now_ns))
         if update.name in self._market.unasked:
             return
         hook = HOOK_OF[update.name.kind]

@@ -25,7 +25,7 @@ from coldframe.core.state.strategy_account import StrategyAccount
 from coldframe.core.state.trading_state import TradingState
 from coldframe.core.strategies.moment import risk_inputs
 from coldframe.enums import OrderType, PositionMode, PositionSide, Side, TimeInForce
-from coldframe.model.events import BookState
+from coldframe.model.events import BookState, CandleChanged
 from coldframe.model.instruments import Instrument
 from coldframe.model.saved_state import frozen_of
 from coldframe.model.view import Randomness
@@ -196,6 +196,9 @@ class StrategyView:
         _world(self).find_book(key)
         return LocalBookView(key, self)
 
+    def candles(self, symbol: str, interval: str) -> Sequence[CandleChanged]:
+        return _world(self).candles(symbol, interval)
+
     def mark_price(self, symbol: str) -> Decimal | None:
         return _world(self).state.mark_prices.get(symbol)
 
@@ -284,6 +287,10 @@ class StrategyWorld:
         found = self._market.book(*key)
         state = found.sync.state if found is not None else BookState.BUFFERING
         self.books[key] = (state, self._market.synced_book(*key))
+
+    def candles(self, symbol: str, interval: str) -> tuple[CandleChanged, ...]:
+        """The closed candles that are known. Raises `KeyError` where no stream brings such candles."""
+        return self._market.candles.of(symbol, interval)
 
     def instrument(self, symbol: str) -> Instrument:
         """The rules of a contract, as a copy that belongs to this strategy."""
