@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any, Final
 
-from coldframe import Place, Quotes, Side, WakeMe
+from coldframe import Place, Quotes, SaveState, Side, WakeMe
 from coldframe.errors import ConfigError, InvariantBroken
 
 #: A misdeed: given event and view, it returns what the hook returns.
@@ -84,9 +84,30 @@ def forks(event: Any, view: Any) -> None:
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 70
 
 
+class Sly(type):
+    """A class that ends the process when it is compared, or looked up."""
+
+    def __eq__(cls, other: object) -> bool:
+        raise SystemExit("compared")
+
+    def __hash__(cls) -> int:
+        raise SystemExit("looked up")
+
+
+class Slyest(metaclass=Sly):
+    pass
+
+
+def malformed(event: Any, view: Any) -> list[object]:
+    buy = {"symbol": "BTCUSDT", "side": Side.BUY, "quantity": Decimal(1)}
+    wrong: dict[str, Any] = {"quantity": Decimal("sNaN"), "tag": "x" * 65, "symbol": Slyest(), "price": Slyest}
+    saves: list[Any] = [1.5, {"a": [Slyest()]}, Slyest, {1: 1}, ["x"] * 100_000]
+    return [*(Place(**{**buy, name: value}) for name, value in wrong.items()), *(SaveState(value) for value in saves)]
+
+
 def nonsense(event: Any, view: Any) -> list[object]:
     wrong = Place(symbol="BTCUSDT", side=Side.BUY, quantity=Decimal("NaN"), price=0.5)  # type: ignore[arg-type]
-    return [None, "rubbish", 5, object(), wrong, Quotes("BTCUSDT", [5])]  # type: ignore[list-item]
+    return [None, "rubbish", 5, object(), Slyest, wrong, Quotes("BTCUSDT", [5])]  # type: ignore[list-item]
 
 
 #: Muted, by its number in docs/misbehaviour.md.
@@ -105,7 +126,7 @@ MUTED: Final[dict[int, Misdeed]] = {
 #: Not muted: refused, cut off, or undone.
 ENDURED: Final[dict[int, Misdeed]] = {
     13: nonsense,
-    14: lambda event, view: Place(symbol="BTCUSDT", side=Side.BUY, quantity=Decimal("sNaN")),
+    14: malformed,
     15: lambda event, view: [WakeMe(1_000, "again")] * 100_000,
     16: lambda event, view: itertools.repeat(WakeMe(1_000, "again")),
     17: lambda event, view: Lying(),
