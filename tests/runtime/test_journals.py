@@ -92,6 +92,19 @@ def test_nothing_of_another_account_goes_on(tmp_path: Path) -> None:
     assert opened(tmp_path, BOT.replace("paper-one", "paper-two")).orders == {}
 
 
+def test_saved_values_of_another_account_are_forgotten_by_name(tmp_path: Path) -> None:
+    written(tmp_path)
+    file = JournalFile(tmp_path / "journal.db")
+    file.write([(5, RowKind.STATE, name, {"value": value}) for name, value in (("two", 2), ("one", [1]), ("none", None))])
+    file.close()
+    for account, states, forgotten in (
+        ("paper-one", {"two": 2, "one": [1], "none": None}, ()),
+        ("paper-two", {}, ("one", "two")),
+    ):
+        with open_journal(bot(tmp_path, BOT.replace("paper-one", account)), SIGNER) as kept:
+            assert (kept.past.states, kept.forgotten) == (states, forgotten)
+
+
 @pytest.mark.parametrize(("strategy", "left"), [("one", {""}), (None, set()), ("two", {"", "one"})])
 def test_a_resume_between_two_runs_lets_losses_be_counted_anew(tmp_path: Path, strategy: str | None, left: set[str]) -> None:
     made = bot(tmp_path, BOT)

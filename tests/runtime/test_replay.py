@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Callable
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 
 import attrs
@@ -16,10 +17,12 @@ from msgspec import UNSET
 from rich.console import Console
 
 from coldframe.cli import main
+from coldframe.core.engine import Engine
 from coldframe.data.input_log import InputLogReading, LoggedStep
 from coldframe.data.lines import LineReader
 from coldframe.errors import ConfigError
 from coldframe.exchange_server.recording_files import read_recording
+from coldframe.model.saved_state import frozen_of
 from coldframe.runtime.build import build, read
 from coldframe.runtime.replay import Replay, replay
 from coldframe.runtime.run import Result, RunOptions, run
@@ -231,3 +234,60 @@ def test_the_verb_says_whether_all_is_equal(logged: Logged, tmp_path: Path, caps
     assert "coin in on_book wants something else than it did then" in capsys.readouterr().out
     shutil.copy(__file__, tmp_path / "other")
     assert main(["replay", str(tmp_path / "other")]) == 78
+
+
+COUNTER = '''
+from decimal import Decimal
+
+from coldframe import Place, SaveState, Side, hookimpl
+
+
+class Counter:
+    """Counts its lives; in the second one it wants something else than in the first."""
+
+    @hookimpl
+    def on_start(self, view):
+        return SaveState({"lives": (view.state or {"lives": 0})["lives"] + 1, "at": Decimal("1.50")})
+
+    @hookimpl
+    def on_book(self, event, view):
+        if not view.trading_allowed(event.symbol) or view.orders():
+            return []
+        price = view.instrument(event.symbol).price_down(view.book(event.symbol).best_bid * Decimal("0.99"))
+        size = view.state["lives"] * Decimal("0.002")
+        return [Place(symbol=event.symbol, side=Side.BUY, quantity=size, price=price, tag=f"life {view.state['lives']}")]
+'''
+ONE = (
+    CONFIG.split("[[strategies]]")[0]
+    + '[journal]\nfile = "run.db"\naccount = "toss-account"\n[[strategies]]\nid = "one"\nplugin = "counter.py:Counter"\n'
+)
+
+
+def one_life(folder: Path, account: str, logs: Path) -> tuple[Engine, str]:
+    """One run of two seconds on the journal there. Returns its engine and what it has said."""
+    (folder / "bot.toml").write_text(ONE.replace("toss-account", account) + 'symbols = ["BTCUSDT"]\n')
+    loaded = read(folder / "bot.toml", speed=None)
+    bot, said = build(loaded, listed_symbols(loaded.config.venue.embedded)), io.StringIO()
+
+    async def lived() -> Result:
+        with trio.fail_after(60):
+            return await run(bot, RunOptions(for_s=2, signals=False, input_log=logs), Watched(Console(file=said, width=500)))
+
+    return run_virtually(lived).engine, said.getvalue()
+
+
+def test_a_run_on_what_was_saved_comes_out_again(tmp_path: Path) -> None:
+    """A life reads what the one before has saved: from the journal in the run, from the log's first line in its replay."""
+    (tmp_path / "counter.py").write_text(COUNTER)
+    for number, (account, life) in enumerate((("first", 1), ("first", 2), ("second", 1))):
+        logs = tmp_path / f"logs-{number}"
+        then, said = one_life(tmp_path, account, logs)
+        (log,) = logs.iterdir()
+        made = replay(log)
+        assert made.first is None
+        assert made.steps == made.equal > 20
+        for engine in (then, made.engine):
+            assert frozen_of(engine.state.saved.text("one")) == {"lives": life, "at": Decimal("1.50")}
+            orders = [order for order in engine.orders.worth_keeping(100) if order.tag == f"life {life}"]
+            assert {order.quantity for order in orders} == {life * Decimal("0.002")}
+        assert ("what one had saved is of another account and forgotten" in said) == (account == "second")

@@ -33,10 +33,14 @@ from coldframe.units import trimmed
 
 @attrs.frozen
 class OpenJournal:
-    """An open journal, and what stood in it. `past.account` is the account of this run."""
+    """An open journal, and what stood in it. `past.account` is the account of this run.
+
+    `forgotten` are the strategies whose saved values were of another account, and are not part of `past`.
+    """
 
     file: JournalFile
     past: RestoredState
+    forgotten: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -59,8 +63,9 @@ def open_journal(bot: Bot, signer: Signer) -> Iterator[OpenJournal]:
         file = JournalFile(path, bot.loaded.described)
         stack.callback(file.close)
         past = fold(file.state_rows())
+        saved = sorted(name for name, value in past.states.items() if value is not None)
         _refuse_others({strategy.table.id: strategy.symbols for strategy in bot.strategies}, path, past, account)
-        yield OpenJournal(file, past)
+        yield OpenJournal(file, past, tuple(name for name in saved if name not in past.states))
 
 
 def account_of(config: Config, signer: Signer) -> str:

@@ -248,6 +248,9 @@ class _Lifetime:
         if kept.past.runs:
             left = f"{len(kept.past.live)} orders to ask for, {len(kept.past.held())} positions"
             self._log(Level.INFO, f"journal {kept.file.path}: {kept.past.runs} earlier runs; the last one has left {left}")
+        if kept.forgotten:
+            text = f"what {', '.join(kept.forgotten)} had saved is of another account and forgotten"
+            self._log(Level.WARNING, f"journal {kept.file.path}: {text}; [journal] account names one that lasts")
         journal = Journal(kept.file, self._clock.now_ns, retention_of(self._bot.config), self._log)
         async with trio.open_nursery() as clerks:
             clerks.start_soon(journal.run)
