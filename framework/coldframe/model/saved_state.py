@@ -88,11 +88,11 @@ class _Walk:
             raise ValueError(f"{_cut(where)} is too deep: lists and dicts have at most {STATE_DEPTH} levels")
         if listed:
             return [self.plain(part, f"{where}[{place}]", depth + 1) for place, part in enumerate(value)]
-        return {self._key(key, where): self.plain(part, f"{where}[{shown(key)}]", depth + 1) for key, part in value.items()}
+        return {self._key(key, where): self.plain(part, f"{where}[{key!r:.40}]", depth + 1) for key, part in value.items()}
 
     def _text(self, value: str, where: str) -> str:
         self._count(len(value))
-        if any("\ud800" <= character <= "\udfff" for character in value):
+        if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
             raise ValueError(f"{_cut(where)} must be a text without surrogates")
         return value
 
