@@ -36,6 +36,8 @@ PRICE = b'{"id":"1","method":"ticker.price","params":{"symbol":"BTCUSDT"}}'
 LIST = b'{"id":1,"method":"LIST_SUBSCRIPTIONS"}'
 #: Stands for a log-on, which each run signs.
 LOG_ON = b"log on"
+#: Stand for a ping, and for a pong that answers none.
+A_PING, A_PONG = b"a ping", b"a pong"
 STATUS, LOG_OFF = (b'{"id":"1","method":"session.%s"}' % verb for verb in (b"status", b"logout"))
 PLACE = json.dumps(
     {"id": "1", "method": "order.place", "params": {"symbol": "BTCUSDT", "timestamp": START_MS + SPEAKS_MS}}
@@ -91,6 +93,16 @@ SCRIPTS: dict[str, tuple[Script, str]] = {
     "logged on": (Script(API, (LOG_ON, STATUS, PLACE)), "120 400 -1102"),
     "not logged on": (Script(API, (STATUS, PLACE)), "120 400 -1102"),
     "logged off": (Script(API, (LOG_ON, LOG_OFF, PLACE)), "120 400 -1102"),
+    "5 pings": (Script(API, (A_PING,) * 5 + (PRICE,)), "120 200"),
+    "6 pings": (Script(API, (A_PING,) * 6 + (PRICE,)), "120 1008 Too many requests"),
+    "5 pongs": (Script(API, (A_PONG,) * 5 + (PRICE,)), "120 200"),
+    "6 pongs": (Script(API, (A_PONG,) * 6 + (PRICE,)), "120 1008 Too many requests"),
+    "3 pings, 3 pongs": (Script(API, (A_PING, A_PONG) * 3 + (PRICE,)), "120 1008 Too many requests"),
+    "5 pings among requests": (Script(API, (PRICE, A_PING) * 5 + (PRICE,)), "120 200"),
+    "5 pings, and pongs owed": (Script(API, (A_PING,) * 5, settings={"ping_interval_s": Decimal("0.1")}), ""),
+    "14 pings of a listener": (Script(MARKET, (A_PING,) * 14 + (LIST,)), "120 []"),
+    "15 pings of a listener": (Script(MARKET, (A_PING,) * 15 + (LIST,)), "120 1008 Too many requests"),
+    "pongs of a listener": (Script(MARKET, (LIST,) + (A_PONG,) * 15), "120 1008 Too many requests"),
     "too much weight": (Script(API, (DEPTH,) * 130), "120 429 -1003"),
     "the longest message": (Script(MARKET, (b"{" + b" " * (LONGEST_MESSAGE - 1),)), "120 error 3"),
     "a longer message": (Script(MARKET, (b"{" + b" " * LONGEST_MESSAGE, LIST)), f"120 {MESSAGE_TOO_LONG}"),
@@ -121,6 +133,14 @@ def frames(script: Script, venue: VirtualVenue) -> list[bytes]:
     return [request_frame(1, "session.logon", log_on) if said is LOG_ON else said for said in script.says]
 
 
+def say(venue: VirtualVenue, kind: LinkKind, link: str, said: bytes) -> None:
+    """The client says a frame on virtual time."""
+    if said in (A_PING, A_PONG):
+        (venue.ping if said is A_PING else venue.pong)(link, b"?")
+    else:
+        (venue.request if kind is LinkKind.API else venue.control)(link, said)
+
+
 def on_virtual_time(script: Script) -> list[str]:
     clients = Clients(**script.settings)
     venue, kind = clients.venue, LinkKind.API if script.target == API else LinkKind.MARKET
@@ -131,7 +151,7 @@ def on_virtual_time(script: Script) -> list[str]:
         return ["0 refused"]
     clients.run(SPEAKS_MS)
     for said in frames(script, venue):
-        (venue.request if kind is LinkKind.API else venue.control)(line.link, said)
+        say(venue, kind, line.link, said)
     while clients.now_ms < START_MS + ENDS_MS:
         if line.gone is not None:
             end = line.gone.partition("closed by the exchange: ")[2] or "cut"
@@ -165,7 +185,8 @@ class SocketClient:
         await trio.sleep(SPEAKS_MS / 1000)
         with suppress(trio.BrokenResourceError):
             for said in self._says:
-                await self._stream.send_all(frame(peer.TEXT, said, masked=True))
+                opcode = {A_PING: peer.PING, A_PONG: peer.PONG}.get(said, peer.TEXT)
+                await self._stream.send_all(frame(opcode, said if opcode == peer.TEXT else b"?", masked=True))
                 await wait_all_tasks_blocked()
 
     async def _take_frame(self) -> bool:

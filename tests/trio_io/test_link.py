@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 
 import attrs
@@ -14,6 +14,7 @@ from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 from trio_websocket import WebSocketConnection, wrap_client_stream
 
 from coldframe.errors import LinkDropped, LinkError, LinkRefused, LinkSilent
+from coldframe.exchange.endpoints.connection_life import PINGS_PER_SECOND, PingAllowance
 from coldframe.trio_io.batch import BatchStream
 from coldframe.trio_io.error_text import first_error
 from coldframe.trio_io.link import USUAL, LinkAddress, LinkLimits, close_when, keep_alive, open_websocket, read, write
@@ -264,6 +265,25 @@ async def test_n7_a_peer_that_no_longer_answers_pings_is_dead(answered: int, aut
         with pytest.raises(LinkSilent, match="no answer to a ping within 10 s"):
             await keep_alive(socket)
         assert trio.current_time() - began == pytest.approx((answered + 1) * USUAL.ping_period_s + USUAL.pong_s)
+
+
+async def test_own_pings_stay_far_below_the_limit_of_a_venue(autojump_clock: MockClock) -> None:
+    allowance, sent = PingAllowance(), list[float]()
+
+    async def answer_pings(line: Line) -> None:
+        await line.accept()
+        for _ in range(180):
+            opcode, payload = await line.next_frame()
+            assert opcode == PING
+            assert allowance.spend(round(trio.current_time() * 1000))
+            sent.append(trio.current_time())
+            await line.send(frame(PONG, payload))
+        await trio.sleep_forever()
+
+    async with virtual_link(answer_pings) as socket:
+        with pytest.raises(LinkSilent):
+            await keep_alive(socket)
+    assert min(after - before for before, after in pairwise(sent)) > 10 / PINGS_PER_SECOND
 
 
 async def test_a_pong_with_another_payload_is_no_answer(autojump_clock: MockClock) -> None:

@@ -33,6 +33,8 @@ SENDERS = {
     "coldframe.runtime.replay.first_that_differs",
     "coldframe.runtime.virtual_venue.Client.received",
     "coldframe.runtime.virtual_venue.VirtualVenue.control",
+    "coldframe.runtime.virtual_venue.VirtualVenue.ping",
+    "coldframe.runtime.virtual_venue.VirtualVenue.pong",
     "coldframe.data.input_log.Digest.with_step",
     "coldframe.trio_io.journalfile.JournalFile.cut",
     "coldframe.trio_io.journal_chain.chained",

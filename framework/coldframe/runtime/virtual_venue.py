@@ -187,7 +187,7 @@ class VirtualVenue:
             client,
             lambda reason: self._drop(link, reason),
             session,
-            ConnectionLife(self.context.settings, self.now_ms()),
+            ConnectionLife(self.context.settings, self.now_ms(), session.spend_ping),
             request_bytes(self.context.settings, session.carries),
         )
         self.context.connections[socket] = None
@@ -224,7 +224,19 @@ class VirtualVenue:
 
     def pinged(self, socket: Socket, ping: SendPing) -> None:
         """A ping arrives: what a client reads its connection with answers it at once."""
-        socket.life.take_pong(ping.payload)
+        self.pong(socket.link, ping.payload)
+
+    def ping(self, link: str, payload: bytes = b"") -> None:
+        """The client sends a ping; no client here waits for its pong."""
+        socket = self.sockets.get(link)
+        if socket is not None and self._reads(socket, payload):
+            self._end_offender(socket, socket.life.take_ping(self.now_ms()))
+
+    def pong(self, link: str, payload: bytes = b"") -> None:
+        """The client sends a pong."""
+        socket = self.sockets.get(link)
+        if socket is not None and self._reads(socket, payload):
+            self._end_offender(socket, socket.life.take_pong(payload, self.now_ms()))
 
     def close(self, link: str) -> None:
         """The client closes a connection, or its process ends."""
@@ -282,10 +294,14 @@ class VirtualVenue:
         if socket.limit is not None and not socket.limit.read(frame_size(len(frame))):
             socket.drop()
             return False
-        offence = too_long(len(frame))
+        return not self._end_offender(socket, too_long(len(frame)))
+
+    @staticmethod
+    def _end_offender(socket: Socket, offence: CloseFrame | None) -> bool:
+        """Closes a connection on which the client has offended. Whether it has."""
         if offence is not None:
             socket.close(offence)
-        return offence is None
+        return offence is not None
 
     # -- REST ---------------------------------------------------------------------------------------------------------
 

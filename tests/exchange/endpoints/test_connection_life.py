@@ -15,9 +15,12 @@ from coldframe.config.venue import VenueFaults
 from coldframe.exchange.endpoints.connection_life import (
     LIFETIME_OVER,
     LONGEST_MESSAGE,
+    PINGS_PER_SECOND,
     PONG_TIMEOUT,
+    TOO_MANY_MESSAGES,
     CloseFrame,
     ConnectionLife,
+    PingAllowance,
     RequestBytes,
     SendPing,
     frame_size,
@@ -32,7 +35,11 @@ WALL_MS = 1_700_000_000_000
 
 def life(ping_s: str = "3", pong_s: str = "10", lifetime_s: str = "60", at_ms: int = 0) -> ConnectionLife:
     settings = Settings(ping_interval_s=Decimal(ping_s), pong_timeout_s=Decimal(pong_s), link_lifetime_s=Decimal(lifetime_s))
-    return ConnectionLife(settings, at_ms)
+    return ConnectionLife(settings, at_ms, PingAllowance().spend)
+
+
+def usual_life() -> ConnectionLife:
+    return ConnectionLife(Settings(), 0, PingAllowance().spend)
 
 
 def walked(made: ConnectionLife, until_ms: int, *, answered: bool = True) -> list[tuple[int, str]]:
@@ -44,7 +51,7 @@ def walked(made: ConnectionLife, until_ms: int, *, answered: bool = True) -> lis
                 trace.append((at_ms, "ping"))
                 assert payload == str(WALL_MS + at_ms).encode()
                 if answered:
-                    made.take_pong(payload)
+                    made.take_pong(payload, at_ms)
             case CloseFrame() as frame:
                 return [*trace, (at_ms, str(frame))]
             case None:
@@ -64,17 +71,17 @@ def test_a_client_that_answers_nothing_is_closed_in_time() -> None:
 
 def test_the_usual_figures_are_three_ten_and_a_day() -> None:
     day_ms = 86_400_000
-    usual = walked(ConnectionLife(Settings(), 0), day_ms)
+    usual = walked(usual_life(), day_ms)
     assert usual[:2] == [(180_000, "ping"), (360_000, "ping")]
     assert usual[-1] == (day_ms, str(LIFETIME_OVER))
-    assert walked(ConnectionLife(Settings(), 0), day_ms, answered=False)[-1] == (780_000, str(PONG_TIMEOUT))
+    assert walked(usual_life(), day_ms, answered=False)[-1] == (780_000, str(PONG_TIMEOUT))
 
 
 @pytest.mark.parametrize(("payload", "ends_ms"), [(b"", 13_000), (b"1", 13_000), (str(WALL_MS + 3000).encode(), 16_000)])
 def test_a_pong_that_answers_nothing_keeps_nothing_alive(payload: bytes, ends_ms: int) -> None:
     made = life()
     assert made.advance(3000, WALL_MS + 3000) == SendPing(str(WALL_MS + 3000).encode())
-    made.take_pong(payload)
+    made.take_pong(payload, 3000)
     assert walked(made, 100_000, answered=False)[-1] == (ends_ms, str(PONG_TIMEOUT))
 
 
@@ -82,7 +89,7 @@ def test_a_pong_that_answers_nothing_keeps_nothing_alive(payload: bytes, ends_ms
 def test_a_pong_answers_all_pings_before(pong: int, ends_ms: int) -> None:
     made = life()
     assert [made.advance(at_ms, WALL_MS + at_ms) for at_ms in (3000, 6000, 9000)]
-    made.take_pong(str(WALL_MS + pong).encode())
+    made.take_pong(str(WALL_MS + pong).encode(), 9000)
     assert walked(made, 100_000, answered=False)[-1] == (ends_ms, str(PONG_TIMEOUT))
 
 
@@ -103,7 +110,7 @@ def test_a_life_is_what_a_list_of_pings_says(every: int, within: int, ends: int,
     for passed_ms, answers in moves:
         at_ms += passed_ms
         if answers and sent:
-            made.take_pong(sent[len(sent) // 2][1])
+            made.take_pong(sent[len(sent) // 2][1], at_ms)
             del sent[: len(sent) // 2 + 1]
         said = made.advance(at_ms, WALL_MS + at_ms)
         if at_ms >= ends:
@@ -155,3 +162,33 @@ def test_a_message_too_long_is_told_its_limit(beyond: int) -> None:
 def test_a_frame_has_the_size_that_a_client_writes(payload: int) -> None:
     client = Connection(ConnectionType.CLIENT)
     assert frame_size(payload) == len(client.send(Message(data=b"x" * payload)))
+
+
+@given(st.lists(st.integers(0, 400), max_size=60))
+def test_no_second_has_more_pings_than_are_allowed(gaps: list[int]) -> None:
+    allowance, at_ms, sent = PingAllowance(), 0, list[int]()
+    for gap in gaps:
+        at_ms += gap
+        within = [other for other in sent if at_ms - other < 1000]
+        allowed = allowance.spend(at_ms)
+        assert allowed == (len(within) < PINGS_PER_SECOND)
+        sent += [at_ms] if allowed else []
+
+
+def test_pings_and_unsolicited_pongs_share_one_limit() -> None:
+    made = life()
+    assert [made.take_ping(0), made.take_pong(b"", 0), made.take_ping(1), made.take_pong(b"x", 1), made.take_ping(2)] == [None] * 5
+    assert made.take_pong(b"", 999) is TOO_MANY_MESSAGES
+    assert made.take_pong(b"", 1000) is None
+
+
+def test_a_pong_that_answers_a_ping_is_always_taken() -> None:
+    made = life(ping_s="0.1")
+    assert [made.take_ping(0) for _ in range(5)] == [None] * 5
+    answered = list[bytes]()
+    for at_ms in range(100, 1000, 100):
+        ping = made.advance(at_ms, at_ms)
+        assert isinstance(ping, SendPing)
+        assert made.take_pong(ping.payload, at_ms) is None
+        answered.append(ping.payload)
+    assert made.take_pong(answered[-1], 950) is TOO_MANY_MESSAGES, "it was answered before"

@@ -7,6 +7,8 @@ and protocol.md 2, where the reasons were measured.
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Final
 
@@ -20,6 +22,8 @@ _POLICY: Final = 1008
 _TOO_BIG: Final = 1009
 #: The longest message that a client may send, in bytes; far longer than any request.
 LONGEST_MESSAGE: Final = 1 << 20
+#: Pings and pongs that a client of the WebSocket API may send within any second (seeds/004, "WebSocket API Rate limits").
+PINGS_PER_SECOND: Final = 5
 
 
 @attrs.frozen
@@ -58,10 +62,28 @@ class SendPing:
     payload: bytes
 
 
-class ConnectionLife:
-    """Pings and age of one connection. `at_ms` counts milliseconds of a clock that never goes back, from wherever it began."""
+class PingAllowance:
+    """How many pings and pongs a client of the WebSocket API may still send: so many within any second."""
 
-    def __init__(self, settings: Settings, at_ms: int) -> None:
+    def __init__(self) -> None:
+        self._sent_ms: deque[int] = deque(maxlen=PINGS_PER_SECOND)
+
+    def spend(self, at_ms: int) -> bool:
+        """Takes one ping or pong; false when it is one too many. `at_ms` counts milliseconds of a clock that never goes back."""
+        if len(self._sent_ms) == PINGS_PER_SECOND and at_ms - self._sent_ms[0] < 1000:
+            return False
+        self._sent_ms.append(at_ms)
+        return True
+
+
+class ConnectionLife:
+    """Pings and age of one connection. `at_ms` counts milliseconds of a clock that never goes back, from wherever it began.
+
+    `spend_ping` takes a ping of the client from what its session allows, at such a time; false when it is one too many.
+    """
+
+    def __init__(self, settings: Settings, at_ms: int, spend_ping: Callable[[int], bool]) -> None:
+        self._spend_ping = spend_ping
         self._ping_every_ms = _milliseconds(settings.ping_interval_s)
         self._pong_within_ms = _milliseconds(settings.pong_timeout_s)
         self._ends_ms = at_ms + _milliseconds(settings.link_lifetime_s)
@@ -89,14 +111,22 @@ class ConnectionLife:
         self._unanswered.setdefault(payload, at_ms)
         return SendPing(payload)
 
-    def take_pong(self, payload: bytes) -> None:
-        """A pong has come: it answers its ping and all before (RFC 6455, 5.5.3). Without the payload of one it answers nothing."""
+    def take_ping(self, at_ms: int) -> CloseFrame | None:
+        """A ping of the client has come. Why the connection is closed; None when the ping is answered."""
+        return None if self._spend_ping(at_ms) else TOO_MANY_MESSAGES
+
+    def take_pong(self, payload: bytes, at_ms: int) -> CloseFrame | None:
+        """A pong has come: it answers its ping and all before (RFC 6455, 5.5.3). Why the connection is closed, or None.
+
+        Without the payload of an unanswered ping it answers nothing, and counts as a ping of the client does.
+        """
         if payload not in self._unanswered:
-            return
+            return self.take_ping(at_ms)
         for sent in list(self._unanswered):
             del self._unanswered[sent]
             if sent == payload:
-                return
+                break
+        return None
 
 
 class RequestBytes:

@@ -14,6 +14,7 @@ from msgspec import UNSET
 from coldframe.errors import DecodeError
 from coldframe.exchange.endpoints import account_endpoints, market_endpoints, order_endpoints
 from coldframe.exchange.endpoints.authentic import Key, KeyKind, check_api_signature, check_timing
+from coldframe.exchange.endpoints.connection_life import PingAllowance
 from coldframe.exchange.endpoints.counters import Blocked
 from coldframe.exchange.endpoints.requester import EndpointHandler, Requester
 from coldframe.exchange.exchange import Exchange
@@ -39,6 +40,7 @@ class ApiSession:
         self._key: Key | None = None
         self._since_ms: int | None = None
         self._revoked = False
+        self._pings = PingAllowance()
 
     @property
     def carries(self) -> ConnectionKind:
@@ -48,6 +50,10 @@ class ApiSession:
     def api_key(self) -> str | None:
         """The key that this connection is logged on with."""
         return self._key.api_key if self._key else None
+
+    def spend_ping(self, at_ms: int) -> bool:
+        """Takes a ping or pong of the client, which has a limit of its own beside the requests. False when it is one too many."""
+        return self._pings.spend(at_ms)
 
     @staticmethod
     def wants_book(frame: bytes) -> str | None:

@@ -32,6 +32,7 @@ class Allowance:
 
     def spend(self, now_s: float) -> bool:
         """Takes one message; false when there was none left."""
+        now_s = max(now_s, self._at_s)  # some count whole milliseconds
         self._left = min(BURST, self._left + (now_s - self._at_s) * PER_SECOND)
         self._at_s = now_s
         if self._left < 1:
@@ -81,6 +82,10 @@ class StreamSession:
         if wanted is not None and publication.event not in wanted:
             return None
         return publication.enveloped if self._combined else publication.raw
+
+    def spend_ping(self, at_ms: int) -> bool:
+        """Takes a ping or pong of the client: it counts as a control frame does. False when it is one too many."""
+        return self._allowance.spend(at_ms / 1000)
 
     def begin(self) -> StreamReply:
         """Subscribes to the streams that the address names."""

@@ -12,16 +12,14 @@ from coldframe.exchange.endpoints.session import ApiSession
 from coldframe.exchange.faults import ConnectionKind
 from coldframe.exchange.request_handling import ApiRequests, CutOff, HandlingStep, NoAnswer, SendAnswer, Wait, WaitForBook
 from coldframe.exchange_server.links.book_waits import BookWaits
-from coldframe.exchange_server.links.socket import ServerSocket
 from coldframe.exchange_server.links.websocket import SocketLink
 
 
 class ApiLink:
     """One connection of the WebSocket API."""
 
-    def __init__(self, socket: ServerSocket, session: ApiSession, context: Context, books: BookWaits) -> None:
-        self._link = SocketLink(socket, context.settings, context.now_ms)
-        self._session, self._books = session, books
+    def __init__(self, link: SocketLink, session: ApiSession, context: Context, books: BookWaits) -> None:
+        self._link, self._session, self._books = link, session, books
         self._requests = ApiRequests(context, session)
 
     async def run(self) -> None:

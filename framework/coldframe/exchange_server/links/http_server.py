@@ -18,7 +18,7 @@ import h11
 import trio
 
 from coldframe.exchange.context import Context
-from coldframe.exchange.endpoints.connection_life import request_bytes
+from coldframe.exchange.endpoints.connection_life import ConnectionLife, request_bytes
 from coldframe.exchange.endpoints.rest import RestAnswer, RestRequest
 from coldframe.exchange.endpoints.stream_session import StreamSession
 from coldframe.exchange.handshakes import answer_upgrade
@@ -26,9 +26,10 @@ from coldframe.exchange.request_handling import CutOff, NoAnswer, RestRequests, 
 from coldframe.exchange_server.links.api import ApiLink
 from coldframe.exchange_server.links.book_waits import BookWaits
 from coldframe.exchange_server.links.cables import READ, CutAfterBytes, Limited, linger
-from coldframe.exchange_server.links.socket import Accepted, NoHandshake, ServerSocket, answer_handshake
+from coldframe.exchange_server.links.socket import Accepted, NoHandshake, ServerSocket, answer_handshake, clock_ms
 from coldframe.exchange_server.links.streams import StreamLink
 from coldframe.exchange_server.links.visitors import why_not
+from coldframe.exchange_server.links.websocket import SocketLink
 from coldframe.wire.codec import encode
 from coldframe.wire.replies import ErrorBody
 
@@ -160,11 +161,13 @@ class HttpServer:
             return
         await stream.send_all(_switching(http, handshake))
         limit = request_bytes(self._context.settings, session.carries)
-        socket = ServerSocket(stream if limit is None else CutAfterBytes(stream, limit), http.trailing_data[0])
+        life = ConnectionLife(self._context.settings, clock_ms(), session.spend_ping)
+        socket = ServerSocket(stream if limit is None else CutAfterBytes(stream, limit), life, http.trailing_data[0])
+        link = SocketLink(socket, life, self._context.now_ms)
         if isinstance(session, StreamSession):
-            await self._run(StreamLink(socket, session, self._context), self.stream_links)
+            await self._run(StreamLink(link, session, self._context), self.stream_links)
         else:
-            await self._run(ApiLink(socket, session, self._context, self._books), self.api_links)
+            await self._run(ApiLink(link, session, self._context, self._books), self.api_links)
 
     async def _run(self, link: L, links: dict[L, None]) -> None:
         """Serves a link, listed among the others as long as it lives."""

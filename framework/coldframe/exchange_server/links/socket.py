@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Event, Message, Ping, Pong, TextMessage
 from wsproto.utilities import ProtocolError, generate_accept_token
 
-from coldframe.exchange.endpoints.connection_life import CloseFrame, too_long
+from coldframe.exchange.endpoints.connection_life import CloseFrame, ConnectionLife, too_long
 from coldframe.exchange_server.links.cables import linger
 
 _VERSION: Final = "13"
@@ -74,23 +74,29 @@ def answer_handshake(http_version: bytes, headers: Mapping[str, str]) -> Accepte
     return Accepted((("upgrade", "websocket"), ("connection", "Upgrade"), ("sec-websocket-accept", token)))
 
 
-def _nothing(payload: bytes) -> None:
-    """Pongs that were not asked for are allowed, and change nothing."""
+def clock_ms() -> int:
+    """Milliseconds of the clock that connections are told: it never goes back."""
+    return int(trio.current_time() * 1000)
+
+
+def _refuse_offence(frame: CloseFrame | None) -> None:
+    """Raises `CloseReason` for an offence."""
+    if frame is not None:
+        raise CloseReason(frame)
 
 
 class ServerSocket:
     """A WebSocket whose handshake is done. One task reads; any may write, one frame at a time.
 
-    `first` is what the peer had already sent behind its handshake. Everything raises `Closed` once the connection has ended.
+    `life` is told pings and pongs, and a ping that it allows is answered. `first` is what the peer had already sent behind its
+    handshake. Everything raises `Closed` once the connection has ended.
     """
 
-    def __init__(self, stream: trio.abc.Stream, first: bytes = b"") -> None:
-        self._stream = stream
+    def __init__(self, stream: trio.abc.Stream, life: ConnectionLife, first: bytes = b"") -> None:
+        self._stream, self._life = stream, life
         self._protocol = Connection(ConnectionType.SERVER)
         self._events: deque[Event] = deque()
         self._writing = trio.Lock()
-        #: Is given the payload of every pong.
-        self.take_pong: Callable[[bytes], None] = _nothing
         self._parts: list[Any] = []
         self._size = 0
         if first:
@@ -107,9 +113,10 @@ class ServerSocket:
                         if message is not None:
                             return message
                     case Ping():
+                        _refuse_offence(self._life.take_ping(clock_ms()))
                         await self._send(event.response())
                     case Pong():
-                        self.take_pong(bytes(event.payload))
+                        _refuse_offence(self._life.take_pong(bytes(event.payload), clock_ms()))
                     case CloseConnection():
                         await self._told_to_close(event)
                     case _:
@@ -144,7 +151,7 @@ class ServerSocket:
         offence = too_long(self._size)
         if offence is not None:
             self._parts, self._size = [], 0
-            raise CloseReason(offence)
+        _refuse_offence(offence)
         if not event.message_finished:
             return None
         parts, self._parts, self._size = self._parts, [], 0

@@ -9,16 +9,14 @@ from coldframe.exchange.endpoints.connection_life import CloseFrame
 from coldframe.exchange.endpoints.stream_session import StreamSession
 from coldframe.exchange.faults import ConnectionKind
 from coldframe.exchange.market.subscriptions import Publication
-from coldframe.exchange_server.links.socket import ServerSocket
 from coldframe.exchange_server.links.websocket import SocketLink
 
 
 class StreamLink:
     """One stream connection. As a listener of streams it takes publications and never waits."""
 
-    def __init__(self, socket: ServerSocket, session: StreamSession, context: Context) -> None:
-        self._link = SocketLink(socket, context.settings, context.now_ms)
-        self._session, self._context = session, context
+    def __init__(self, link: SocketLink, session: StreamSession, context: Context) -> None:
+        self._link, self._session, self._context = link, session, context
 
     @property
     def carries(self) -> ConnectionKind:

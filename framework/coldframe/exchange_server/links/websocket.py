@@ -11,9 +11,8 @@ from typing import Final, assert_never
 import trio
 
 from coldframe.exchange.endpoints.connection_life import TOO_SLOW, CloseFrame, ConnectionLife, SendPing
-from coldframe.exchange.settings import EmbeddedVenue as Settings
 from coldframe.exchange_server.links.outbox import Outbox
-from coldframe.exchange_server.links.socket import Closed, CloseReason, ServerSocket
+from coldframe.exchange_server.links.socket import Closed, CloseReason, ServerSocket, clock_ms
 
 #: How long a peer may take to answer a close.
 _CLOSE_S: Final = 2
@@ -29,14 +28,13 @@ def _nothing() -> None:
 class SocketLink:
     """Runs one connection: `receive` is given every text frame that comes in, `outbox` is sent."""
 
-    def __init__(self, socket: ServerSocket, settings: Settings, now_ms: Callable[[], int]) -> None:
+    def __init__(self, socket: ServerSocket, life: ConnectionLife, now_ms: Callable[[], int]) -> None:
         self.outbox = Outbox()
         self._socket = socket
         self._now_ms = now_ms
         self._nursery: trio.Nursery | None = None
-        self._life = ConnectionLife(settings, _clock_ms())
+        self._life = life
         self._close: CloseFrame = TOO_SLOW
-        socket.take_pong = self._life.take_pong
 
     async def run(self, receive: Receive, begin: Callable[[], None] = _nothing) -> None:
         """Serves the connection until either side ends it; `begin` is called first."""
@@ -88,8 +86,8 @@ class SocketLink:
         """Does what the connection's age and its pings call for, when it is due."""
         async with trio.open_nursery() as nursery:
             while True:
-                await trio.sleep(max(1, self._life.next_due_ms - _clock_ms()) / 1000)
-                match self._life.advance(_clock_ms(), self._now_ms()):
+                await trio.sleep(max(1, self._life.next_due_ms - clock_ms()) / 1000)
+                match self._life.advance(clock_ms(), self._now_ms()):
                     case SendPing(payload):
                         nursery.start_soon(self._socket.send_ping, payload)
                     case CloseFrame() as frame:
@@ -103,7 +101,3 @@ class SocketLink:
     async def _say_close(self) -> None:
         with trio.move_on_after(_CLOSE_S):
             await self._socket.aclose(self._close)
-
-
-def _clock_ms() -> int:
-    return int(trio.current_time() * 1000)
