@@ -87,6 +87,22 @@ def test_a_stop_that_has_become_too_large_counts_whole(sign: int, more: Decimal,
     assert bool(pump.told("POSITION: position in BTCUSDT at worst would be")) is not taken
 
 
+@pytest.mark.parametrize("exit_first", [True, False])
+@pytest.mark.parametrize(("more", "taken"), [(Decimal("0.006"), True), (Decimal("0.008"), False)])
+def test_stops_of_one_price_count_together(more: Decimal, taken: bool, exit_first: bool) -> None:
+    """One move triggers both, 0.004 and `more`, before either is cancelled: with an exit that rests they may exceed 0.010."""
+    pump, mine, other = two()
+    held = 2 * OWN
+    mine.wanted, other.wanted = [Target(B, -held)], [Target(B, -OTHER)]
+    pump.until(lambda: (pump.position("mm"), pump.position("two")) == (-held, -OTHER))
+    wanted = [stop(pump, Side.BUY, OWN), stop(pump, Side.BUY, more)]
+    for intent in [far(pump, Side.BUY, held), *wanted] if exit_first else [*wanted, far(pump, Side.BUY, held)]:
+        mine.wanted = [intent]
+        pump.run(2)
+    assert len(pump.venue.waiting_orders()) + len(pump.venue.open_orders()) == 2 + taken
+    assert bool(pump.told("POSITION: position in BTCUSDT at worst would be 0.012")) is not taken
+
+
 @pytest.mark.parametrize(("more", "taken"), [(Decimal("0.006"), True), (Decimal("0.008"), False)])
 def test_new_risk_counts_what_may_still_close(more: Decimal, taken: bool) -> None:
     """0.004 held, a stop and a take-profit over it: with 0.006 more to sell it ends at -0.010 at worst, and 0.010 are allowed."""
@@ -102,8 +118,8 @@ def test_an_exit_is_not_refused_for_what_may_still_close() -> None:
     """The exit is told by itself: what it leaves behind is cancelled."""
     pump, mine = guarded(1)
     above = pump.market.best(B, Side.BUY) + 300
-    mine.wanted = [stop(pump, Side.SELL, OWN, type=OrderType.TAKE_PROFIT_MARKET, trigger_price=above + i) for i in range(3)]
-    pump.until(lambda: len(pump.venue.waiting_orders()) == 4)
+    mine.wanted = [stop(pump, Side.SELL, OWN, type=OrderType.TAKE_PROFIT_MARKET, trigger_price=above + i) for i in range(2)]
+    pump.until(lambda: len(pump.venue.waiting_orders()) == 3)
     mine.wanted = [Target(B, Decimal(0))]
     pump.until(lambda: not pump.position("mm"))
     pump.until(lambda: not pump.venue.waiting_orders(), 2)

@@ -149,6 +149,25 @@ def test_close_position_closes_what_is_there(rig: Rig) -> None:
     assert rig.position() == 0
 
 
+@pytest.mark.parametrize("kind", ["STOP_MARKET", "TRAILING_STOP_MARKET"])
+def test_an_order_that_ended_with_its_position_is_not_triggered(rig: Rig, kind: str) -> None:
+    """Two are reached at once: the first closes the position, and the other has ended with it by then."""
+    rig.place("BUY", "2")
+    first = {"triggerPrice": "995.0"} if kind == "STOP_MARKET" else {"callbackRate": "0.1"}
+    algo(rig, "SELL", kind, quantity="2", **first)
+    closing = algo(rig, "SELL", "STOP_MARKET", closePosition="true", triggerPrice="995.0")
+    rig.events()
+    rig.add_liquidity(BUY, "990.0", "10")
+    trade_at(rig, "994.0")
+    assert rig.position() == 0
+    ends = [
+        update.order.status
+        for update in rig.events()
+        if isinstance(update, AlgoUpdate) and update.order.algo_id == closing["algoId"]
+    ]
+    assert ends == ["EXPIRED"]
+
+
 def test_margin_is_only_checked_at_the_trigger(rig: Rig) -> None:
     placed = algo(rig, "BUY", "STOP_MARKET", quantity="400", triggerPrice="1005.0")
     assert placed["algoStatus"] == "NEW"

@@ -21,9 +21,10 @@ from coldframe.core.risk.suspended import RiskInputs as RiskInputs
 from coldframe.core.state.engine_state import EngineState
 from coldframe.core.state.exposures import Replaced
 from coldframe.core.state.limits import SelfCross
+from coldframe.core.state.order import PASSING
 from coldframe.core.state.orders import Order
 from coldframe.core.state.strategy_account import StrategyAccount
-from coldframe.enums import PositionSide, SelfTradePrevention, Side, TimeInForce
+from coldframe.enums import OrderType, PositionSide, SelfTradePrevention, Side, TimeInForce
 from coldframe.model.intents import ACCEPTED, Place, Verdict, VerdictCode
 from coldframe.units import ZERO, plain, trimmed
 
@@ -273,27 +274,34 @@ def _position(state: EngineState, order: ProposedOrder) -> Verdict | None:
 
     Reduce-only orders do their part as well: they may trade first, up to the end of the position, and the others beyond it. An
     order that is one of them is judged by what the others could do beyond it: by itself it makes nothing larger. Where others
-    hold the account's position as well, the venue lets them trade beyond the end of this one: then an order that opens one
-    counts them whole, and any order the largest of them: the position may have become smaller since it was placed. So it does one
-    in doubt: it may have traded, untold, before what has closed the position since.
+    hold the account's position as well, the venue lets them trade beyond the end of this one, all that one move of the price
+    triggers: there they count whole. Only an exit that takes at once counts no more of them than the largest, because what it
+    leaves behind is cancelled; the position may have become smaller since that one was placed. So it does one in doubt: it may
+    have traded, untold, before what has closed the position since.
     """
     account, place = order.account, order.place
     net = account.holdings.position(place.symbol, place.position_side).quantity
     most = max(-place.side.sign * net, ZERO)
     others = others_of(account, place, order.replaces)
     closing, adding = others.sized + others.whole * most, others.adding + order.beside
+    others_hold = shared(state, place.symbol)
     if place.closing:
-        reducing = min(closing + (most if place.close_position else place.quantity), most)
-        worst = max(reducing + adding - most, ZERO)
+        reducing = closing + (most if place.close_position else place.quantity)
+        worst = max((reducing if others_hold else min(reducing, most)) + adding - most, ZERO)
     else:
-        reducing, others_hold = closing, shared(state, place.symbol)
-        if place.quantity <= most or not others_hold:
+        reducing = closing
+        if not others_hold:
             reducing = max(min(reducing, most), others.doubted)
-            if others_hold:
-                reducing = max(reducing, state.orders.exposures.largest_closer(side_key(account, place)))
+        elif place.quantity <= most and _takes_at_once(place):
+            reducing = max(min(reducing, most), others.doubted, state.orders.exposures.largest_closer(side_key(account, place)))
         worst = abs(net + place.side.sign * (reducing + adding + place.quantity))
     what = f"position in {place.symbol} at worst"
     return _over(state, VerdictCode.POSITION, what, worst, account.budget.max_position, account.setting("max_position"))
+
+
+def _takes_at_once(place: Place) -> bool:
+    """Whether an order trades when it arrives or not at all."""
+    return place.type is OrderType.MARKET or (not place.type.conditional and place.time_in_force in PASSING)
 
 
 def _notional(state: EngineState, order: ProposedOrder, price: Decimal) -> Verdict | None:

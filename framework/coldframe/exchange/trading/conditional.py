@@ -84,10 +84,13 @@ class Conditionals:
     # -- watching -----------------------------------------------------------------------------------------------------
 
     def check(self, now_ms: int) -> None:
-        """Looks at every open conditional order, and at the orders that triggered ones became."""
+        """Looks at every open conditional order, and at the orders that triggered ones became.
+
+        What a triggered one trades may end others that live only as long as its position.
+        """
         for books in self._state.store.books.values():
             for algo in list(books.open_algos.values()):
-                if algo.symbol in self._state.markets:
+                if algo.open and algo.symbol in self._state.markets:
                     self._watch(algo, now_ms)
             for algo in list(books.triggered.values()):
                 if algo.symbol in self._state.markets:
