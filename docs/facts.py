@@ -43,7 +43,7 @@ def _layers(container: str | None) -> list[str]:
 
 
 def floors() -> list[tuple[list[str], bool]]:
-    """The floors from the top down: names without the package, and whether those of one floor are strangers to each other."""
+    """The floors from the top down: names without the package, and whether those of one floor may not import each other."""
     return [_floor(line) for line in _layers(None)]
 
 

@@ -24,7 +24,7 @@ def floors() -> str:
     pure = {name.removeprefix("coldframe.") for name in facts.forbidden("no clock")[0]}
     drawing = Drawing(1120, 30 + sum(_high(names) + 12 for names, _ in found) + 18, "The floors and what may import what")
     y = 30.0
-    for names, strangers in found:
+    for names, apart in found:
         each = (_WIDE - 30 * (len(names) - 1)) / len(names)
         if len(names) > 2:
             _words(drawing, names, pure, y)
@@ -32,7 +32,7 @@ def floors() -> str:
             for number, name in enumerate(names):
                 fill = PURE if name in pure else OUTSIDE
                 drawing.labelled(_LEFT + number * (each + 30), y, each, _high(names), name, facts.about(name), fill)
-        if strangers:
+        if apart:
             drawing.text(_LEFT + each + 15, y + _high(names) / 2 + 6, "≠", 18, "#b3261e", bold=True, anchor="middle")
         y += _high(names) + 12
     drawing.path([(40, 36), (40, y - 16)], INK, width=2.5)
@@ -111,8 +111,8 @@ def core() -> str:
         colour = _LANES[importers.index(name)] if name in importers else FAINT
         drawing.labelled(left, top[name], width, high, name, facts.about(f"core.{name}"), PURE, colour)
     count = sum(map(len, arrows.values()))
-    strangers = " and ".join(name for names, apart in layers if apart for name in names)
-    note = f"{len(parts)} parts, {count} imports between them, none upwards; {strangers} do not import each other"
+    separate = " and ".join(name for names, apart in layers if apart for name in names)
+    note = f"{len(parts)} parts, {count} imports between them, none upwards; {separate} do not import each other"
     drawing.text(left, 30 + len(parts) * (high + gap) + 12, note, 12, FAINT)
     return drawing.svg()
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
+import tokenize
 from collections import Counter
 from collections.abc import Iterator, Set
 from functools import cache
@@ -19,7 +21,7 @@ SOURCES = sorted([*PACKAGE.rglob("*.py"), *(ROOT / "plugins").rglob("*.py")])
 TESTS = sorted([*(ROOT / "tests").rglob("*.py"), *(ROOT / "bench").rglob("*.py")])
 #: What tests mean by these words: the strategies that a pump is made with, the table of all faults, quotes at several prices.
 OF_TESTS = {"trader", "traders", "catalogue", "ladder", "ladders"}
-SIDES = [path for side in ("core", "exchange") for path in sorted((PACKAGE / side).rglob("*.py"))]
+SIDES = [path for side in ("core", "exchange", "exchange_server") for path in sorted((PACKAGE / side).rglob("*.py"))]
 
 
 def rows(heading: str) -> list[tuple[str, str]]:
@@ -32,6 +34,33 @@ def rows(heading: str) -> list[tuple[str, str]]:
 GIVEN_UP = {word: say for cell, say in rows("Words that are given up") for word in cell.split(", ")}
 TWICE = {name for cell, _ in rows("Names that stand twice") for name in re.findall(r"`(\w+)`", cell)}
 BARE = set(re.findall(r"`(\w+)`", next(line for line in GLOSSARY.read_text().splitlines() if line.startswith("A function of"))))
+
+#: Given up as names; in a sentence they have another meaning, or are old names that files and settings keep.
+PLAIN = {
+    *(
+        "board",
+        "floors",
+        "claim",
+        "claimed",
+        "unclaimed",
+        "stray",
+        "strays",
+        "evidence",
+        "house",
+        "course",
+        "shell",
+        "shells",
+        "slot",
+    ),
+    *("catalogue", "temper", "crowd", "dealer", "office", "ladder", "trader", "traders", "tape", "ledger", "pulse", "desire"),
+}
+IN_TEXTS = re.compile(rf"\b({'|'.join(sorted({*GIVEN_UP, 'gates', 'gated', 'brakes'} - PLAIN))})\b", re.IGNORECASE)
+#: All documents but the two that say what is given up, and the story of changes.
+DOCUMENTS = [
+    path
+    for path in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+    if path not in (GLOSSARY, ROOT / "CHANGELOG.md") and not path.name.startswith("081-")
+]
 
 
 def words_of(name: str) -> list[str]:
@@ -62,6 +91,23 @@ def given_up(tree: ast.AST, kept: Set[str] = frozenset()) -> list[str]:
     banned = GIVEN_UP.keys() - kept
     named = [(getattr(node, "lineno", 0), name) for node in ast.walk(tree) if (name := name_of(node)) is not None]
     return [f"{line}: {name}: say {GIVEN_UP[word]}" for line, name in named for word in words_of(name) if word in banned]
+
+
+def prose_of(source: str) -> str:
+    """The comments and docstrings of a module."""
+    nodes = [
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    comments = [token.string for token in tokens if token.type == tokenize.COMMENT]
+    return "\n".join([*comments, *(ast.get_docstring(node) or "" for node in nodes)])
+
+
+def said_in(prose: str) -> list[str]:
+    """The words in a text that are given up; what is quoted as code stands as it is."""
+    return [match.group().lower() for match in IN_TEXTS.finditer(re.sub(r"`[^`]*`", "", prose))]
 
 
 def bare_verbs(tree: ast.AST) -> list[str]:
@@ -106,6 +152,26 @@ def test_a_word_that_comes_back_is_found(source: str, count: int) -> None:
 def test_a_word_that_tests_keep_is_not_found() -> None:
     assert given_up(ast.parse("class Trader: ..."), OF_TESTS) == []
     assert len(given_up(ast.parse("def test_the_brake_holds(trader): ..."), OF_TESTS)) == 1
+
+
+def test_no_text_uses_a_word_that_is_given_up() -> None:
+    texts = {path: prose_of(path.read_text(encoding="utf-8")) for path in [*SOURCES, *TESTS, *(ROOT / "docs").rglob("*.py")]}
+    texts |= {path: path.read_text(encoding="utf-8") for path in DOCUMENTS}
+    assert {str(path.relative_to(ROOT)): words for path, prose in texts.items() if (words := said_in(prose))} == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ('"""The gate."""', ["gate"]),
+        ("x = 1  # Wishes lapse, it is latched", ["wishes", "latched"]),
+        ('class A:\n    """A stranger\n    brakes."""', ["stranger", "brakes"]),
+        ('x = "gate"', []),
+        ('"""Gateways delegate; `gate` is a row, the evidence is in a shell."""', []),
+    ],
+)
+def test_a_word_that_comes_back_in_a_text_is_found(source: str, words: list[str]) -> None:
+    assert said_in(prose_of(source)) == words
 
 
 @pytest.mark.parametrize("path", SIDES, ids=lambda path: str(path.relative_to(PACKAGE)))

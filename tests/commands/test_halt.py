@@ -1,4 +1,4 @@
-"""`halt`, `resume` and `orders resolve` against runs that accept, refuse, hang or are not there: who latches, what is answered."""
+"""`halt`, `resume`, `orders resolve` where a run accepts, refuses, hangs or is absent: who writes the halt file, what it says."""
 
 from __future__ import annotations
 

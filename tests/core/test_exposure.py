@@ -1,4 +1,4 @@
-"""What the gate has let pass never leads beyond a limit, whatever triggers and trades first: orders of every kind, on either side.
+"""What pre-trade risk has let pass never leads beyond a limit, whatever triggers first: all kinds of orders, on either side.
 
 The venue here knows one rule: what may only reduce is cut to what there is to reduce at the moment it trades.
 """
@@ -50,7 +50,7 @@ INTENTS = {hedge: intents(hedge) for hedge in (False, True)}
 
 
 class Market:
-    """Orders that passed the gate, and a hand that lets any of them trade."""
+    """Orders that passed pre-trade risk, and a hand that lets any of them trade."""
 
     def __init__(self, hedge: bool) -> None:
         self.rig = RiskRig(RiskLimits(max_gross_notional=NOTIONAL), Budget(max_position=LIMIT), hedge=hedge)

@@ -24,7 +24,7 @@ ROUNDS = 60
 
 
 def busy(made: Scripted, actor: Actor, first: int) -> None:
-    """Ten virtual seconds each: quotes that move and trade, orders of unknown fate, refusals, strangers, links that fall."""
+    """Ten virtual seconds each: quotes that move and trade, orders of unknown fate, refusals, external orders, links that fall."""
     for at in range(first, first + ROUNDS):
         middle = Decimal(100) + Decimal(at % 7) / 10
         made.beat()

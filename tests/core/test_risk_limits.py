@@ -1,4 +1,4 @@
-"""The gate, second part: doubles, trades with oneself, message rates, brackets, latches and breakers, each with both numbers."""
+"""Pre-trade risk, second part: doubles, self-trades, message rates, brackets, suspensions and breakers, each with both numbers."""
 
 from __future__ import annotations
 

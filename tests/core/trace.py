@@ -114,7 +114,7 @@ def filled(quantity: str, **said: object) -> Like:
 
 
 class OrderWorld:
-    """One strategy, an order link that is logged on, and what stands between a wish and the exchange's word about it."""
+    """One strategy, an order link that is logged on, and what stands between a desired state and the exchange's word about it."""
 
     def __init__(self, **limits: Any) -> None:
         self.ctx = context()

@@ -17,5 +17,5 @@ async def test_a_turn_leaves_time_however_long_it_took(took_ms: int, autojump_cl
     """A market that takes all the time that there is would otherwise starve every reader."""
     venue = EmbeddedVenue(Settings(), wall_ms=lambda: BEGAN_MS + took_ms)
     began_s = trio.current_time()
-    await venue._rest(BEGAN_MS, BEGAN_MS + 50)
+    await venue._wait_for_turn(BEGAN_MS, BEGAN_MS + 50)
     assert trio.current_time() - began_s == pytest.approx(0.05)

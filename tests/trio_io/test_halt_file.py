@@ -1,4 +1,4 @@
-"""The halt file: what is latched is read back, whole, private, by several processes; what cannot be understood halts."""
+"""The halt file: what it says is read back, whole, private, by several processes; what cannot be understood halts."""
 
 from __future__ import annotations
 

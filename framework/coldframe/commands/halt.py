@@ -33,7 +33,7 @@ WAIT_S: Final = 5.0
 
 
 def halt(path: Path, strategy: str | None, level: str, reason: str, out: Out, *, wait_s: float = WAIT_S) -> int:
-    """`coldframe halt`: asks the running bot to halt, and latches the halt itself where none has taken it."""
+    """`coldframe halt`: asks the running bot to halt, and writes the halt file itself where none has taken it."""
     loaded = read(path)
     _refuse_unknown(loaded, strategy)
     now_ms = epoch_ns() // NS_PER_MS

@@ -66,7 +66,7 @@ class FileAccountStore(MemoryAccountStore):
         path = directory / _FILE
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            held = _hold(directory)
+            held = _lock_directory(directory)
             try:
                 return held, self._taken_up(path)
             except BaseException:
@@ -87,7 +87,7 @@ class FileAccountStore(MemoryAccountStore):
         return os.open(path, os.O_WRONLY | os.O_APPEND | BINARY)
 
 
-def _hold(directory: Path) -> FileLock:
+def _lock_directory(directory: Path) -> FileLock:
     """Takes the directory for this process: two venues in one file would each lose what the other writes."""
     try:
         return FileLock(directory / "lock", "an embedded exchange")

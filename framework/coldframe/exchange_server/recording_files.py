@@ -44,7 +44,7 @@ class RecordingReading:
     def _market(self) -> Iterator[RecordingLine]:
         with closing(InputLogReading(self.path)) as reading:
             for self.line, parsed in market_lines(reading):
-                self._know(parsed)
+                self._note_name(parsed)
                 self.count += 1
                 yield parsed
             self.tear = reading.tear
@@ -60,7 +60,7 @@ class RecordingReading:
             except DecodeError as error:
                 broken, last = self._lines.error(f"not a line of a recording: {error}"), raw
                 continue
-            self._know(parsed)
+            self._note_name(parsed)
             self.line, self.count = self._lines.at, self.count + 1
             yield parsed
         self.tear = self._lines.tear
@@ -69,7 +69,7 @@ class RecordingReading:
                 raise broken
             self.tear = f"{self.path}:{self._lines.at}: the last line is torn and was left out"
 
-    def _know(self, line: RecordingLine) -> None:
+    def _note_name(self, line: RecordingLine) -> None:
         self._names.add(str(line.stream if isinstance(line.stream, str) else line.snapshot))
         if len(self._names) > MOST_NAMES:
             raise self._lines.error(f"more than {MOST_NAMES} different streams, which no recording has")

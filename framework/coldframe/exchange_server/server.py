@@ -157,7 +157,7 @@ class EmbeddedVenue:
                 raise self._source.fault
             if self._source.ended:
                 self.recording_ended.set()
-            await self._rest(now_ms, turn_ms)
+            await self._wait_for_turn(now_ms, turn_ms)
 
     def _turn(self) -> None:
         now_ms = self._context.turn()
@@ -165,7 +165,7 @@ class EmbeddedVenue:
             self._last_prices_due_ms = now_ms + _LAST_PRICES_MS
             self._exchange.note_last_prices(now_ms)
 
-    async def _rest(self, now_ms: int, turn_ms: int) -> None:
+    async def _wait_for_turn(self, now_ms: int, turn_ms: int) -> None:
         """Waits for the next turn, or less: until the market has something to do, or listeners that it waits for have read.
 
         As long as lay between the beginning of this turn and the next one, however long this one took: a market that takes all

@@ -91,7 +91,7 @@ class OrderState(Word, metaclass=RenamedMembers):
 class OrderEvent(StrEnum):
     """What can happen to an order. The letter is the strength of the evidence, E3 the strongest."""
 
-    ACCEPTED = "gate accepts"
+    ACCEPTED = "pre-trade risk accepts"
     WRITTEN = "bytes handed to the socket"
     NOT_WRITTEN = "certainly not written"
     RESTARTED = "process restart"

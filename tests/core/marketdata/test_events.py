@@ -342,7 +342,7 @@ def test_an_event_without_subscriber_is_never_built(kind: StreamKind, monkeypatc
 
 
 def test_a_mark_price_without_subscriber_still_counts() -> None:
-    """What the gate values positions at does not depend on who listens."""
+    """What pre-trade risk values positions at does not depend on who listens."""
     made = listening(Actor(hooks=frozenset()), symbol="BTCUSDT", channel="markPrice@1s")
     made.mark("BTCUSDT", "123.5")
     assert made.engine.mark_prices() == {"BTCUSDT": D("123.5")}

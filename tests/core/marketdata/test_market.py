@@ -171,7 +171,7 @@ def test_a_successor_may_cut_the_same_changes_into_other_events() -> None:
     assert room.state(stream(A)) is BookState.STALE
 
 
-OPERATIONS = ["tick", "miss", "cross", "garbage", "foreign", "fail", "answer", "wait"]
+OPERATIONS = ["tick", "miss", "cross", "garbage", "external", "fail", "answer", "wait"]
 
 
 def apply(room: Room, symbol: str, what: str) -> None:
@@ -187,7 +187,7 @@ def apply(room: Room, symbol: str, what: str) -> None:
             room.venue[name][1].pop("b102")
         case "garbage":
             room.feed(room.link_of(name), envelope(name, b'{"e":"depthUpdate"}'))
-        case "foreign":
+        case "external":
             room.feed(room.link_of(name), envelope(f"{symbol.lower()}@nosuch", b"{}"))
         case "fail" | "answer" if calls:
             room.asked = [row for row in room.asked if row not in calls]

@@ -1,4 +1,4 @@
-"""What the gate lets pass of conditional orders, and of orders in hedge mode: every refusal by its code, exposure per side."""
+"""Pre-trade risk of conditional orders and in hedge mode: every refusal by its code, exposure per side."""
 
 from __future__ import annotations
 

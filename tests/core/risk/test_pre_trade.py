@@ -1,4 +1,4 @@
-"""The gate: every refusal by its code with both numbers, and the promise that what it lets pass never exceeds a limit."""
+"""Pre-trade risk: every refusal by its code with both numbers, and the promise that what it lets pass never exceeds a limit."""
 
 from __future__ import annotations
 

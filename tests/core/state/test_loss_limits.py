@@ -35,7 +35,7 @@ LIMIT = st.decimals(1, 60, places=1)
 
 
 class Bot:
-    """The gate of one strategy, and the journal that its losses are written into."""
+    """Pre-trade risk of one strategy, and the journal that its losses are written into."""
 
     def __init__(self, loss: Decimal, drawdown: Decimal, period: LossPeriod) -> None:
         self.limits = RiskLimits(losses_count=period)

@@ -47,7 +47,7 @@ def rests(made: Scripted) -> None:
 
 
 def test_trace_of_the_strategies() -> None:
-    """A book moves, a strategy quotes; what it wants is judged at once and carried out when wishes are compared."""
+    """A book moves, a strategy quotes; what it wants is judged at once and carried out when desired states are compared."""
     actor = Actor()
     made = Scripted(actor).ready()
     strategies: Strategies = made.engine.strategies
@@ -77,7 +77,7 @@ def test_trace_of_the_strategies() -> None:
         >> at(start + 70, TimeReached("wake:mm:later"))
         >> at(start + 80, StreamMessage(StreamName.of(SYMBOL, "markPrice@1s"), mark_price("101")))
         >> at(start + 90, LinkChanged("api", START_NS, LinkState.DOWN, "reset by peer"))
-        # A book that is lost takes the wishes in its symbol with it: the quote goes.
+        # A book that is lost takes the desired states in its symbol with it: the quote goes.
         >> at(start + 100, BookUpdate(SYMBOL, False, BookLost(SYMBOL, "gap")))
         >> at(start + 100, strategies.compare_due)
         << Like(SendRequest, method="order.cancel")

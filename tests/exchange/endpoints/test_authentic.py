@@ -1,4 +1,4 @@
-"""Keys, signatures and the timing gate."""
+"""Keys, signatures and the time of a request."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ class Shutdown:
                 assert_never(unknown)
 
     def _ask(self, reason: str) -> None:
-        """Wishes lapse, orders go as the policies say. A second request does not wait for anything."""
+        """Desired states lapse, orders go as the policies say. A second request does not wait for anything."""
         if self.asked is not None:
             self._give_up("asked again: not waiting for open orders", self._waiting())
             return

@@ -94,7 +94,7 @@ class BookSync:
     _overlap_allowed: bool = False
 
     def step(self, event: BookInput) -> list[BookEffect]:
-        """Takes in one event, snapshot or mishap, and says what follows from it."""
+        """Takes in one event, snapshot or failure, and says what follows from it."""
         match event:
             case DepthUpdate():
                 return self._on_delta(event)

@@ -133,7 +133,7 @@ class Market:
     # -- links --------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        self._do(self.feed.start(self._ctx.now_ns))
+        self._carry_out(self.feed.start(self._ctx.now_ns))
 
     def listen(self, name: StreamName) -> None:
         """Listens to one more stream for the bot itself, unless what it brings comes already."""
@@ -141,7 +141,7 @@ class Market:
         if next(heard, None) is None:
             self._names[str(name)] = name
             self.unasked.add(name)
-            self._do(self.feed.add(name, self._ctx.now_ns))
+            self._carry_out(self.feed.add(name, self._ctx.now_ns))
 
     def step(self, event: MarketInput) -> None:
         """Takes in one input."""
@@ -149,7 +149,7 @@ class Market:
             case FramesDropped(link, count):
                 self._dropped(link, count)
             case LinkOpened():
-                self._do(self.feed.step(event, self._ctx.now_ns))
+                self._carry_out(self.feed.step(event, self._ctx.now_ns))
             case LinkLost(link, reason):
                 self._lost(link, reason, event.banned_until_ms or 0)
             case Returned(PendingSnapshot() as purpose):
@@ -166,7 +166,7 @@ class Market:
     def _lost(self, link: str, reason: str, not_before_ms: int = 0) -> None:
         not_before_ns = self._ctx.now_ns + max(not_before_ms - self._ctx.venue_ms, 0) * NS_PER_MS
         self._unreadable.forget(link)
-        self._do(self.feed.step(LinkEnded(link, reason, not_before_ns), self._ctx.now_ns))
+        self._carry_out(self.feed.step(LinkEnded(link, reason, not_before_ns), self._ctx.now_ns))
 
     def _dropped(self, link: str, count: int) -> None:
         """We were too slow and frames of a link were thrown away: a known gap, so its books begin anew."""
@@ -188,7 +188,7 @@ class Market:
             if key.startswith("feed:open:") and banned_ms > 0:
                 self._ctx.wake(key, banned_ms)  # a banned address does not connect either (protocol.md 6.2)
                 return
-            self._do(self.feed.step(TimeReached(key), self._ctx.now_ns))
+            self._carry_out(self.feed.step(TimeReached(key), self._ctx.now_ns))
             return
         _, kind, symbol = key.split(":", 2)
         path = "/fapi/v1/rpiDepth" if kind == "rpi" else "/fapi/v1/depth"
@@ -249,9 +249,9 @@ class Market:
 
     def _control_frame(self, link: str, frame: bytes) -> None:
         if b'"serverShutdown"' in frame:
-            self._do(self.feed.rotate(link, self._ctx.now_ns, "the venue announced a shutdown"))
+            self._carry_out(self.feed.rotate(link, self._ctx.now_ns, "the venue announced a shutdown"))
             return
-        self._do(self.feed.step(ControlReplied(link, parse_reply(frame)), self._ctx.now_ns))
+        self._carry_out(self.feed.step(ControlReplied(link, parse_reply(frame)), self._ctx.now_ns))
 
     def _bad_frame(self, link: str, error: DecodeError) -> None:
         self._ctx.log(Level.WARNING, f"link {link}: unreadable frame: {error}")
@@ -313,7 +313,7 @@ class Market:
     def _lose_book(self, name: StreamName, reason: str) -> None:
         self._feed_book((name.symbol, name.kind is StreamKind.RPI_DEPTH), StreamLost(reason))
 
-    def _do(self, effects: Iterable[FeedEffect]) -> None:
+    def _carry_out(self, effects: Iterable[FeedEffect]) -> None:
         for effect in effects:
             match effect:
                 case StreamsLost(names, reason):

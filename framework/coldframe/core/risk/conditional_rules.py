@@ -1,4 +1,4 @@
-"""What the gate wants of a conditional order: that it is one, that its prices are legal and sane, and what it is worth at worst.
+"""What pre-trade risk asks of a conditional order: that its kind fits, prices are legal and sane, and its worth at worst.
 
 At its trigger the order is judged by the venue alone, long after it was sent: what would be refused then is refused here at once.
 """

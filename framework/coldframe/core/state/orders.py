@@ -199,7 +199,7 @@ class Orders:
     # -- life ---------------------------------------------------------------------------------------------------------
 
     def prepare(self, strategy: str, place: Place, origin: Origin, now_ns: int, *, reported: bool = True) -> Order:
-        """A new order with a fresh client order id, accepted by the gate and not yet sent.
+        """A new order with a fresh client order id, accepted by pre-trade risk and not yet sent.
 
         `reported`: whether the report of its acceptance would come; that tells how much the absence of one means.
         """

@@ -106,7 +106,7 @@ class DesiredStore:
         self._targets.pop(key, None)
 
     def refused(self, key: DesiredKey, now_ms: int, *, by_venue: bool) -> int:
-        """The venue or our own gate refused what was tried: returns how long to wait before the next try."""
+        """The venue or pre-trade risk refused what was tried: returns how long to wait before the next try."""
         patience = self._patience.setdefault(key, _Patience())
         patience.by_venue |= by_venue
         pause = patience.pause_ms

@@ -1,4 +1,4 @@
-"""Who calls, and may they: API keys, signatures over what was sent, the timing gate.
+"""Who calls, and may they: API keys, signatures over what was sent, the time of a request.
 
 REST signs the raw query and the raw body, one behind the other; the WebSocket API signs its parameters by name, and since the
 exchange's own library percent-encodes them first, both forms are accepted (protocol.md 6.1, 7).
@@ -87,7 +87,7 @@ class KeyRing:
 
 
 def check_timing(params: Mapping[str, str], now_ms: int) -> Fault | None:
-    """The gate of protocol.md 6.1: not more than a second ahead, not older than the receive window."""
+    """The timing rule of protocol.md 6.1: not more than a second ahead, not older than the receive window."""
     stamp, window = params.get("timestamp", ""), params.get("recvWindow", "")
     if not _plain_number(stamp):
         return refuse(-1102, "timestamp")

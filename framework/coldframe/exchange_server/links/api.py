@@ -36,7 +36,7 @@ class ApiLink:
 
     def close(self, frame: CloseFrame) -> None:
         """Ends the connection with a close frame."""
-        self._link.part(frame)
+        self._link.end_with(frame)
 
     def revoke(self) -> None:
         """Logs the connection off; it learns so with its next request."""
@@ -47,21 +47,21 @@ class ApiLink:
         for step in steps:
             if isinstance(step, Wait | WaitForBook):
                 # Others must not wait for what this request has to wait for.
-                self._link.also(partial(self._follow, step, steps))
+                self._link.start_work(partial(self._follow_steps, step, steps))
                 return
-            self._do(step)
+            self._finish_request(step)
 
-    async def _follow(self, first: Wait | WaitForBook, steps: Iterator[HandlingStep[bytes]]) -> None:
+    async def _follow_steps(self, first: Wait | WaitForBook, steps: Iterator[HandlingStep[bytes]]) -> None:
         """Handles a request that has to wait, from its first wait on."""
         step: HandlingStep[bytes] | None = first
         while step is not None:
             if isinstance(step, Wait | WaitForBook):
                 await self._books.pass_time(step)
             else:
-                self._do(step)
+                self._finish_request(step)
             step = next(steps, None)
 
-    def _do(self, step: SendAnswer[bytes] | CutOff | NoAnswer) -> None:
+    def _finish_request(self, step: SendAnswer[bytes] | CutOff | NoAnswer) -> None:
         match step:
             case SendAnswer(answer):
                 self._link.outbox.put(answer.decode())

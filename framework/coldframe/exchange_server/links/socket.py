@@ -100,7 +100,7 @@ class ServerSocket:
         self._parts: list[Any] = []
         self._size = 0
         if first:
-            self._take(first)
+            self._take_data(first)
 
     async def get_message(self) -> str | bytes:
         """The next message. Raises `Closed`, or `CloseReason` with the close code that an offence of the peer calls for."""
@@ -172,9 +172,9 @@ class ServerSocket:
             raise Closed from None
         if not data:
             raise Closed
-        self._take(bytes(data))
+        self._take_data(bytes(data))
 
-    def _take(self, data: bytes) -> None:
+    def _take_data(self, data: bytes) -> None:
         try:
             self._protocol.receive_data(data)
         except ProtocolError:

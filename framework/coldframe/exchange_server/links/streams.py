@@ -32,7 +32,7 @@ class StreamLink:
 
     def close(self, frame: CloseFrame) -> None:
         """Ends the connection with a close frame."""
-        self._link.part(frame)
+        self._link.end_with(frame)
 
     def revoke(self) -> None:
         """Nothing: a stream has no session."""
@@ -52,11 +52,11 @@ class StreamLink:
     async def run(self) -> None:
         """Serves the connection until it ends, beginning with the streams that its address names."""
         try:
-            await self._link.run(self._receive, self._begin)
+            await self._link.run(self._receive, self._begin_streams)
         finally:
             self._context.follow(self, self._session.end())
 
-    def _begin(self) -> None:
+    def _begin_streams(self) -> None:
         self._context.follow(self, self._session.begin())
 
     def _receive(self, frame: str | bytes) -> None:

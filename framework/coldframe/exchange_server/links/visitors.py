@@ -47,5 +47,5 @@ def _place_of(origin: str) -> Place | None:
 
 
 def _shown(text: str) -> str:
-    """What a stranger said, as it may stand in a sentence."""
+    """What a visitor said, as it may stand in a sentence."""
     return repr(text[:100])

@@ -44,7 +44,7 @@ class SocketLink:
                 self._nursery = nursery
                 begin()
                 nursery.start_soon(self._read, receive)
-                nursery.start_soon(self._live)
+                nursery.start_soon(self._keep_alive)
                 await self._write()
                 ended = True
                 nursery.cancel_scope.cancel()
@@ -60,12 +60,12 @@ class SocketLink:
         if self._nursery is not None:
             self._nursery.cancel_scope.cancel()
 
-    def also(self, work: Callable[[], Awaitable[None]]) -> None:
+    def start_work(self, work: Callable[[], Awaitable[None]]) -> None:
         """Starts something that takes time, as long as the link lives."""
         if self._nursery is not None:
             self._nursery.start_soon(work)
 
-    def part(self, frame: CloseFrame) -> None:
+    def end_with(self, frame: CloseFrame) -> None:
         """Ends the connection with this close frame as soon as what is in the outbox has been sent: no frame is ever cut."""
         self._close = frame
         self.outbox.end()
@@ -75,14 +75,14 @@ class SocketLink:
             while not self.outbox.ended:
                 receive(await self._socket.get_message())
         except CloseReason as offence:
-            self.part(offence.frame)
+            self.end_with(offence.frame)
 
     async def _write(self) -> None:
         """Sends what is in the outbox, until no frame will follow."""
         while (frame := await self.outbox.wait_next()) is not None:
             await self._socket.send_message(frame)
 
-    async def _live(self) -> None:
+    async def _keep_alive(self) -> None:
         """Does what the connection's age and its pings call for, when it is due."""
         async with trio.open_nursery() as nursery:
             while True:
@@ -91,7 +91,7 @@ class SocketLink:
                     case SendPing(payload):
                         nursery.start_soon(self._socket.send_ping, payload)
                     case CloseFrame() as frame:
-                        self.part(frame)
+                        self.end_with(frame)
                         return
                     case None:
                         pass
