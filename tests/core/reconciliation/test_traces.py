@@ -22,7 +22,7 @@ from coldframe.enums import OrderStatus, PositionSide, Side
 from coldframe.model.effects import AppendJournal, CallRest, Fail, Log, OpenLink, SendRequest, WakeAt
 from coldframe.model.engine_events import AccountSettingDiffers, NothingToReduce, SettingsDoubted, StreamMessage
 from coldframe.model.events import LinkChanged, LinkState
-from coldframe.model.inputs import FramesReceived, LinkLost, LinkOpened, TimeReached
+from coldframe.model.inputs import LinkLost, LinkOpened, TimeReached
 from coldframe.model.journal import RowKind
 from coldframe.model.orders import OrderState
 from coldframe.testing import Playbook
@@ -310,7 +310,7 @@ def test_trace_of_a_report_to_the_order_side() -> None:
     now_ms = (made.now_ns - START_NS) // 1_000_000
     assert (
         Playbook(Alone(made.engine._ctx, side.step), ignore=(Log,))
-        >> at(now_ms + 10, FramesReceived(link, (encode(venue.lite(trade)),)))
+        >> at(now_ms + 10, lambda: side.take_frame(link, encode(venue.lite(trade))))
         << filled("0.5")
         << changed(OrderState.PARTIALLY_FILLED)
         << Like(AppendJournal, kind=RowKind.REPORT, ref="TradeLite")
