@@ -11,11 +11,18 @@ from typing import Any
 import attrs
 import pytest
 import trio
-from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
+from trio.testing import (
+    MockClock,
+    lockstep_stream_one_way_pair,
+    memory_stream_one_way_pair,
+    memory_stream_pair,
+    wait_all_tasks_blocked,
+)
 
 from coldframe.config.venue import VenueFaults
 from coldframe.core.connectivity.signing import sign_api
 from coldframe.exchange.endpoints.connection_life import LONGEST_MESSAGE, MESSAGE_TOO_LONG
+from coldframe.exchange.endpoints.outgoing_frames import MOST_FRAMES, WRITE_MS
 from coldframe.exchange_server.links.http_server import HttpServer
 from coldframe.model.effects import LinkKind
 from coldframe.wire.api import request_frame
@@ -52,6 +59,8 @@ class Script:
     target: str
     says: tuple[bytes, ...] = ()
     answers_pings: bool = True
+    #: Until when it reads nothing, in milliseconds.
+    reads_from_ms: int = 0
     settings: dict[str, Any] = attrs.field(factory=dict)
 
 
@@ -64,6 +73,7 @@ def doubtful(answer: str, **more: Any) -> dict[str, Any]:
 
 
 PINGS = {"ping_interval_s": Decimal("0.5"), "pong_timeout_s": Decimal("1.2")}
+SHORT = {"link_lifetime_s": Decimal(2)}
 NAMES = [json.dumps({"id": at, "method": "SUBSCRIBE", "params": [f"s{at}n{n}@aggTrade" for n in range(200)]}) for at in range(6)]
 #: Each script, and what is heard at the end.
 SCRIPTS: dict[str, tuple[Script, str]] = {
@@ -103,6 +113,21 @@ SCRIPTS: dict[str, tuple[Script, str]] = {
     "14 pings of a listener": (Script(MARKET, (A_PING,) * 14 + (LIST,)), "120 []"),
     "15 pings of a listener": (Script(MARKET, (A_PING,) * 15 + (LIST,)), "120 1008 Too many requests"),
     "pongs of a listener": (Script(MARKET, (LIST,) + (A_PONG,) * 15), "120 1008 Too many requests"),
+    "reads late": (Script(API, (PRICE,) * 3, reads_from_ms=4_000), "4000 200"),
+    "reads in time": (Script(API, (PRICE,) * 3, reads_from_ms=SPEAKS_MS + WRITE_MS - 1), "15119 200"),
+    "reads too late": (Script(API, (PRICE,) * 3, reads_from_ms=SPEAKS_MS + WRITE_MS + 1), "15121 cut"),
+    "too many unread": (Script(API, (b"{",) * (MOST_FRAMES + 2), reads_from_ms=4_000), "4000 1008 Too slow"),
+    "as many unread as may be": (Script(API, (b"{",) * (MOST_FRAMES + 1), reads_from_ms=4_000), "4000 400 -1000"),
+    "too many never read": (Script(API, (b"{",) * (MOST_FRAMES + 2), reads_from_ms=16_000), "16000 cut"),
+    "a close read late": (
+        Script(API, reads_from_ms=3_900, settings=SHORT),
+        "3900 1001 Connection lifetime is over",
+    ),
+    "a close not read": (Script(API, reads_from_ms=4_100, settings=SHORT), "4100 cut"),
+    "a close behind a frame": (
+        Script(API, (PRICE,) * 2, reads_from_ms=4_100, settings=SHORT),
+        "4100 1001 Connection lifetime is over",
+    ),
     "too much weight": (Script(API, (DEPTH,) * 130), "120 429 -1003"),
     "the longest message": (Script(MARKET, (b"{" + b" " * (LONGEST_MESSAGE - 1),)), "120 error 3"),
     "a longer message": (Script(MARKET, (b"{" + b" " * LONGEST_MESSAGE, LIST)), f"120 {MESSAGE_TOO_LONG}"),
@@ -149,10 +174,16 @@ def on_virtual_time(script: Script) -> list[str]:
     line = clients.connect(kind, script.target)
     if line is None:
         return ["0 refused"]
+    socket = venue.sockets[line.link] if script.reads_from_ms else None
+    if socket is not None:
+        venue.stop_reading(socket.link)
     clients.run(SPEAKS_MS)
     for said in frames(script, venue):
         say(venue, kind, line.link, said)
-    while clients.now_ms < START_MS + ENDS_MS:
+    if socket is not None and script.reads_from_ms:
+        clients.run(script.reads_from_ms - SPEAKS_MS)
+        venue.read_again(socket)
+    while clients.now_ms < START_MS + max(ENDS_MS, script.reads_from_ms + 1):
         if line.gone is not None:
             end = line.gone.partition("closed by the exchange: ")[2] or "cut"
             return [*(f"{at_ms} {shown(body)}" for at_ms, body in line.heard), f"{clients.now_ms - START_MS} {end}"]
@@ -175,6 +206,7 @@ class SocketClient:
             self._note("refused")
             return
         nursery.start_soon(self._speak)
+        await trio.sleep_until(self._script.reads_from_ms / 1000)
         try:
             while await self._take_frame():
                 pass
@@ -187,7 +219,8 @@ class SocketClient:
             for said in self._says:
                 opcode = {A_PING: peer.PING, A_PONG: peer.PONG}.get(said, peer.TEXT)
                 await self._stream.send_all(frame(opcode, said if opcode == peer.TEXT else b"?", masked=True))
-                await wait_all_tasks_blocked()
+                if len(self._says) < MOST_FRAMES:
+                    await wait_all_tasks_blocked()
 
     async def _take_frame(self) -> bool:
         """Reads one frame. Whether the connection goes on."""
@@ -224,13 +257,22 @@ class SocketClient:
         self.trace.append(f"{round(trio.current_time() * 1000)} {text}")
 
 
+def stream_pair(*, reads_late: bool) -> tuple[trio.abc.Stream, trio.abc.Stream]:
+    """A client's stream and the server's. What the server writes to a client that reads late waits until it is read."""
+    if not reads_late:
+        return memory_stream_pair()
+    heard_from, hears = memory_stream_one_way_pair()
+    writes, read = lockstep_stream_one_way_pair()
+    return trio.StapledStream(heard_from, read), trio.StapledStream(writes, hears)
+
+
 async def on_sockets(script: Script) -> list[str]:
     """What is heard from the exchange server, whose clock is on virtual time."""
     venue = Clients(**script.settings).venue
     context = venue.context
     context.now_ms = lambda: START_MS + round(trio.current_time() * 1000)
     server = HttpServer(context)
-    here, there = memory_stream_pair()
+    here, there = stream_pair(reads_late=script.reads_from_ms > 0)
     client = SocketClient(here, script, frames(script, venue))
 
     async def turn() -> None:
@@ -238,7 +280,7 @@ async def on_sockets(script: Script) -> list[str]:
             await trio.sleep(0.05)
             context.turn()
 
-    with trio.move_on_at(ENDS_MS / 1000):
+    with trio.move_on_at(max(ENDS_MS, script.reads_from_ms + 1) / 1000):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(turn)
             nursery.start_soon(server.serve, there, "127.0.0.1")

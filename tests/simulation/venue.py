@@ -65,6 +65,15 @@ class VirtualVenue(virtual_venue.VirtualVenue):
         for link in [socket.link for socket in self.sockets.values() if socket.kind is kind]:
             self._drop(link, reason)
 
+    def stop_reading(self, link: str) -> None:
+        """The client reads nothing that comes from now on."""
+        self.sockets[link].reads = False
+
+    def read_again(self, socket: virtual_venue.Socket) -> None:
+        """The client reads what has waited for it, and all that follows."""
+        socket.reads = True
+        socket.go_on_writing()
+
     def pinged(self, socket: virtual_venue.Socket, ping: SendPing) -> None:
         if socket.kind not in self.deaf:
             super().pinged(socket, ping)

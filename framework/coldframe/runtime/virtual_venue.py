@@ -25,6 +25,7 @@ from coldframe.exchange.endpoints.connection_life import (
     request_bytes,
     too_long,
 )
+from coldframe.exchange.endpoints.outgoing_frames import CLOSE_MS, WRITE_MS, OutgoingFrames
 from coldframe.exchange.endpoints.rest import RestAnswer, RestRequest
 from coldframe.exchange.endpoints.session import ApiSession
 from coldframe.exchange.endpoints.stream_session import StreamReply, StreamSession
@@ -79,8 +80,13 @@ class Socket:
     life: ConnectionLife
     #: How many bytes of requests it may still bring, as a cable would count them; None without such a fault.
     limit: RequestBytes | None
+    later: Later
     requests: ApiRequests | None = None
     open: bool = True
+    #: Whether the client reads what comes; while it does not, a frame is being written, and what follows waits behind it.
+    reads: bool = True
+    writing: bytes | None = None
+    outgoing: OutgoingFrames = attrs.field(factory=OutgoingFrames)
 
     @property
     def carries(self) -> ConnectionKind:
@@ -90,7 +96,8 @@ class Socket:
         self.end("cut by the exchange")
 
     def close(self, frame: CloseFrame) -> None:
-        self.end(f"closed by the exchange: {frame}")
+        self.outgoing.end(frame)
+        self.go_on_writing()
 
     def revoke(self) -> None:
         if isinstance(self.session, ApiSession):
@@ -108,8 +115,49 @@ class Socket:
     def send_frame(self, frame: bytes) -> None:
         if self.limit is not None and self.limit.used_up:
             self.drop()
-        elif self.open:
+        elif self.reads and self.open:
             self.client.received(self.link, frame)
+        elif self.open:
+            self.outgoing.put(frame.decode())
+            self.go_on_writing()
+
+    def go_on_writing(self) -> None:
+        """Writes what waits; a client that does not read takes no more than the first of it, and that not for long."""
+        while self.open and (self.reads or self.writing is None):
+            frame = self._next_frame()
+            if frame is None:
+                self._write_close()
+                return
+            if self.reads:
+                self.client.received(self.link, frame)
+            else:
+                self._begin_write(frame)
+
+    def _next_frame(self) -> bytes | None:
+        """The frame that is being written, or the oldest that waits."""
+        frame, self.writing = self.writing, None
+        if frame is None:
+            waiting = self.outgoing.next_frame()
+            return None if waiting is None else waiting.encode()
+        return frame
+
+    def _begin_write(self, frame: bytes) -> None:
+        """Writes a frame that is not read at once."""
+        self.writing = frame
+        self.later(WRITE_MS, lambda: self._give_up(self.writing is frame))
+
+    def _write_close(self) -> None:
+        """Closes the connection, when it is to be closed: no frame waits any more."""
+        close = self.outgoing.close
+        if close is not None and self.reads:
+            self.end(f"closed by the exchange: {close}")
+        elif close is not None:
+            self.later(CLOSE_MS, lambda: self._give_up(not self.reads))
+
+    def _give_up(self, unread: bool) -> None:
+        """Cuts the connection off when the client still has not read; another connection may bear its name by now."""
+        if unread and self.open:
+            self.drop()
 
 
 @cache
@@ -189,6 +237,7 @@ class VirtualVenue:
             session,
             ConnectionLife(self.context.settings, self.now_ms(), session.spend_ping),
             request_bytes(self.context.settings, session.carries),
+            self._later,
         )
         self.context.connections[socket] = None
         if isinstance(session, StreamSession):
@@ -224,7 +273,8 @@ class VirtualVenue:
 
     def pinged(self, socket: Socket, ping: SendPing) -> None:
         """A ping arrives: what a client reads its connection with answers it at once."""
-        self.pong(socket.link, ping.payload)
+        if socket.reads:
+            self.pong(socket.link, ping.payload)
 
     def ping(self, link: str, payload: bytes = b"") -> None:
         """The client sends a ping; no client here waits for its pong."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from coldframe.exchange.endpoints.connection_life import GOING_AWAY, TOO_SLOW
+from coldframe.exchange.endpoints.outgoing_frames import MOST_FRAMES
 from coldframe.exchange.endpoints.stream_session import Allowance
 from coldframe.exchange_server.links.outbox import Outbox
 
@@ -18,25 +20,18 @@ async def test_frames_leave_in_the_order_in_which_they_came() -> None:
 
 async def test_too_many_frames_overflow_the_box_for_good() -> None:
     box = Outbox()
-    for number in range(20_001):
+    for number in range(MOST_FRAMES + 1):
         box.put(str(number))
-    assert box.overflowed
+    assert box.close_frame is TOO_SLOW
     assert await box.wait_next() is None
     box.put("late")
     assert len(box) == 0
 
 
-async def test_too_many_characters_overflow_it_too() -> None:
-    box = Outbox()
-    for _ in range(40):
-        box.put("x" * 1_000_000)
-    assert box.overflowed
-
-
 async def test_an_ended_box_gives_what_it_holds_and_takes_no_more() -> None:
     box = Outbox()
     box.put("a")
-    box.end()
+    box.end(GOING_AWAY)
     box.put("b")
     assert [await box.wait_next(), await box.wait_next()] == ["a", None]
 
@@ -57,7 +52,7 @@ async def test_waiting_sender_continues_on_room_or_when_sending_ends() -> None:
         await box.wait_next()
         await wait_all_tasks_blocked()
         assert passed == [3]
-        box.close()
+        box.abandon()
     assert passed == [3, 1]
 
 

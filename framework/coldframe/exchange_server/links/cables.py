@@ -8,10 +8,9 @@ from typing import Final
 import trio
 
 from coldframe.exchange.endpoints.connection_life import RequestBytes
+from coldframe.exchange.endpoints.outgoing_frames import WRITE_MS
 
 READ: Final = 65_536
-#: How long one write may take: a peer that does not read for so long is gone.
-WRITE_S: Final = 15
 #: How long, and for how many bytes, we listen to a peer that has been told its last word.
 _LINGER_S: Final = 1
 _LINGER_BYTES: Final = 16 * 1024 * 1024
@@ -46,11 +45,11 @@ class Limited(Below):
         await self._in_time(self.stream.wait_send_all_might_not_block)
 
     async def _in_time(self, work: Callable[..., Awaitable[None]], *args: object) -> None:
-        with trio.move_on_after(WRITE_S) as patience:
+        with trio.move_on_after(WRITE_MS / 1000) as patience:
             await work(*args)
         if patience.cancelled_caught:
             await trio.aclose_forcefully(self.stream)
-            raise trio.BrokenResourceError(f"the peer has not read for {WRITE_S} s")
+            raise trio.BrokenResourceError(f"the peer has not read for {WRITE_MS // 1000} s")
 
 
 class CutAfterBytes(Below):

@@ -6,16 +6,14 @@ We own the stream below: however a link ends, it is closed.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final, assert_never
+from typing import assert_never
 
 import trio
 
-from coldframe.exchange.endpoints.connection_life import TOO_SLOW, CloseFrame, ConnectionLife, SendPing
+from coldframe.exchange.endpoints.connection_life import CloseFrame, ConnectionLife, SendPing
+from coldframe.exchange.endpoints.outgoing_frames import CLOSE_MS
 from coldframe.exchange_server.links.outbox import Outbox
 from coldframe.exchange_server.links.socket import Closed, CloseReason, ServerSocket, clock_ms
-
-#: How long a peer may take to answer a close.
-_CLOSE_S: Final = 2
 
 #: Is given every frame that comes in; it must not wait.
 Receive = Callable[[str | bytes], None]
@@ -34,11 +32,10 @@ class SocketLink:
         self._now_ms = now_ms
         self._nursery: trio.Nursery | None = None
         self._life = life
-        self._close: CloseFrame = TOO_SLOW
 
     async def run(self, receive: Receive, begin: Callable[[], None] = _nothing) -> None:
         """Serves the connection until either side ends it; `begin` is called first."""
-        ended = False
+        close: CloseFrame | None = None
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
@@ -46,14 +43,14 @@ class SocketLink:
                 nursery.start_soon(self._read, receive)
                 nursery.start_soon(self._keep_alive)
                 await self._write()
-                ended = True
+                close = self.outbox.close_frame
                 nursery.cancel_scope.cancel()
         except* Closed:
             pass  # the peer ended it
         finally:
-            self.outbox.close()
-        if ended:
-            await self._say_close()
+            self.outbox.abandon()
+        if close is not None:
+            await self._say_close(close)
 
     def drop(self) -> None:
         """Cuts the connection off without a word, as a broken cable would."""
@@ -67,12 +64,11 @@ class SocketLink:
 
     def end_with(self, frame: CloseFrame) -> None:
         """Ends the connection with this close frame as soon as what is in the outbox has been sent: no frame is ever cut."""
-        self._close = frame
-        self.outbox.end()
+        self.outbox.end(frame)
 
     async def _read(self, receive: Receive) -> None:
         try:
-            while not self.outbox.ended:
+            while self.outbox.close_frame is None:
                 receive(await self._socket.get_message())
         except CloseReason as offence:
             self.end_with(offence.frame)
@@ -98,6 +94,6 @@ class SocketLink:
                     case unknown:
                         assert_never(unknown)
 
-    async def _say_close(self) -> None:
-        with trio.move_on_after(_CLOSE_S):
-            await self._socket.aclose(self._close)
+    async def _say_close(self, frame: CloseFrame) -> None:
+        with trio.move_on_after(CLOSE_MS / 1000):
+            await self._socket.aclose(frame)
