@@ -63,9 +63,7 @@ class Exchange:
         self.listen_key = "secret-listen-key"
         #: Rules by symbol, as the list of contracts prints them: status, tick, step.
         self.rules: dict[str, tuple[str, str, str]] = dict.fromkeys(symbols, ("TRADING", "0.1", "0.001"))
-        #: How the account is set: its modes, and leverage and margin mode by symbol.
-        self.hedge = self.multi_assets = False
-        self.symbol_settings: dict[str, tuple[int, str]] = {}
+        self.hedge = False
         #: The fee of every trade, and its asset.
         self.fee = ("0.02", "USDT")
         #: Prices that REST names: of contracts (`BNBUSDT`) and of assets (`BNBUSD`).
@@ -194,13 +192,8 @@ class Exchange:
             case "/fapi/v1/commissionRate":
                 return {"symbol": params["symbol"], "makerCommissionRate": "0.0002", "takerCommissionRate": "0.0004"}
             case "/fapi/v1/accountConfig":
-                return {"canTrade": True, "dualSidePosition": self.hedge, "multiAssetsMargin": self.multi_assets}
-            case "/fapi/v1/symbolConfig":
-                return [
-                    {"symbol": name, "leverage": leverage, "marginType": margin}
-                    for name, (leverage, margin) in self.symbol_settings.items()
-                ]
-            case "/fapi/v1/leverageBracket" | "/fapi/v1/income":
+                return {"canTrade": True, "dualSidePosition": self.hedge, "multiAssetsMargin": False}
+            case "/fapi/v1/symbolConfig" | "/fapi/v1/leverageBracket" | "/fapi/v1/income":
                 return []
             case _:
                 raise AssertionError(path)

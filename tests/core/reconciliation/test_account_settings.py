@@ -8,7 +8,6 @@ import pytest
 
 from coldframe.core.reconciliation.account_settings import LOOK_MS, SUSPECT_MS, AccountSettings
 from coldframe.core.reconciliation.order_side import OrderSideLimits
-from coldframe.core.state.limits import RiskLimits
 from coldframe.enums import Side
 from coldframe.model.inputs import ResumeAsked
 from coldframe.model.intents import Quote, Quotes
@@ -17,34 +16,12 @@ from tests.core.scripted import Actor, Scripted
 from tests.core.told import D, place
 
 CONFIG = "/fapi/v1/accountConfig"
-#: One setting each: what another client does, what is told of it with both values, and whether it is about one symbol.
-CHANGES = {
-    "position mode": ("hedge mode", "one-way mode (orders.position_mode)", False),
-    "asset mode": ("multi-assets mode", "single-asset mode", False),
-    "leverage": ("50", "20 (orders.leverage)", True),
-    "margin mode": ("isolated", "cross (orders.margin)", True),
-}
 
 
 def world() -> tuple[Scripted, Actor]:
     actor = Actor(symbols=("BTCUSDT", "ETHUSDT"))
     wanted = AccountSettings(leverage={"BTCUSDT": 20}, margin="cross")
-    made = Scripted(actor, symbols=("BTCUSDT", "ETHUSDT"), trading=OrderSideLimits(account=wanted))
-    made.exchange.symbol_settings = {"BTCUSDT": (20, "CROSSED"), "ETHUSDT": (20, "CROSSED")}
-    return made.ready(), actor
-
-
-def change(made: Scripted, what: str, *, back: bool = False) -> None:
-    """Another client sets one thing otherwise, or sets it back."""
-    match what:
-        case "position mode":
-            made.exchange.hedge = not back
-        case "asset mode":
-            made.exchange.multi_assets = not back
-        case "leverage":
-            made.exchange.symbol_settings["BTCUSDT"] = (20 if back else 50, "CROSSED")
-        case "margin mode":
-            made.exchange.symbol_settings["BTCUSDT"] = (20, "CROSSED" if back else "ISOLATED")
+    return Scripted(actor, symbols=("BTCUSDT", "ETHUSDT"), trading=OrderSideLimits(account=wanted)).ready(), actor
 
 
 def tell(made: Scripted, **body: object) -> None:
@@ -57,25 +34,6 @@ def code(made: Scripted, actor: Actor, symbol: str = "BTCUSDT") -> str:
     before = made.verdicts(actor)
     made.want(actor, place(quantity=f"0.{len(made.exchange.orders) + 1}", symbol=symbol))
     return next(code for code, count in made.verdicts(actor).items() if count != before.get(code, 0))
-
-
-@pytest.mark.parametrize("what", CHANGES)
-def test_g14_setting_changed_elsewhere_stops_risk_until_restored(what: str) -> None:
-    there, wanted, in_symbol = CHANGES[what]
-    made, actor = world()
-    change(made, what)
-    made.run(LOOK_MS + 1_000)
-    where = f"{what} of {'BTCUSDT' if in_symbol else 'the account'}"
-    told = f"{where} is {there} at the venue, the bot is configured for {wanted}: no new risk until they agree"
-    assert [line.text for line in made.log].count(told) == 1
-    assert code(made, actor) == "ACCOUNT_SETTING"
-    assert code(made, actor, "ETHUSDT") == ("ACCEPTED" if in_symbol else "ACCOUNT_SETTING")
-    made.run(3 * LOOK_MS)
-    assert [line.text for line in made.log].count(told) == 1
-    change(made, what, back=True)
-    made.run(LOOK_MS + 1_000)
-    assert f"{where} is {wanted.partition(' (')[0]} again, as configured: new risk is taken again" in made.said()
-    assert code(made, actor) == "ACCEPTED"
 
 
 @pytest.mark.parametrize(
@@ -155,24 +113,6 @@ def test_a_person_cannot_resume_what_the_account_contradicts() -> None:
     assert code(made, actor) == "ACCOUNT_SETTING"
 
 
-def test_what_the_configuration_does_not_name_may_be_anything() -> None:
-    actor = Actor()
-    made = Scripted(actor, risk=RiskLimits())
-    made.exchange.symbol_settings = {"BTCUSDT": (125, "ISOLATED")}
-    made.ready()
-    made.exchange.symbol_settings = {"BTCUSDT": (3, "CROSSED")}
-    made.run(LOOK_MS + 1_000)
-    assert code(made, actor) == "ACCEPTED"
-    assert made.engine.state.trading.settings == {}
-
-
-def test_margin_mode_of_an_untraded_contract_is_ignored() -> None:
-    made, _ = world()
-    made.exchange.symbol_settings["XRPUSDT"] = (20, "ISOLATED")
-    made.run(LOOK_MS + 1_000)
-    assert made.engine.state.trading.settings == {}
-
-
 def test_a_hedged_bot_is_told_of_an_account_in_one_way_mode() -> None:
     made = Scripted(Actor(), hedge=True).ready()
     made.exchange.hedge = False
@@ -186,7 +126,7 @@ def test_a_look_that_fails_is_said_once_and_tried_again() -> None:
     made.run(4 * LOOK_MS)
     assert made.said().count("the settings of the account cannot be looked at") == 1
     made.exchange.refuses.clear()
-    made.exchange.multi_assets = True
+    made.exchange.hedge = True
     made.run(LOOK_MS + 1_000)
     assert code(made, actor) == "ACCOUNT_SETTING"
 
