@@ -35,6 +35,11 @@ def sample(cases: Sequence[CASE]) -> Sequence[CASE]:
     return cases[: max(int(len(cases) * share), 1)]
 
 
+def first(cases: Sequence[CASE]) -> Sequence[CASE]:
+    """Cases that cost seconds each: all of them in the whole suite, the first in the inner loop."""
+    return cases[:1] if settings.get_current_profile_name() == FAST else cases
+
+
 def register() -> None:
     """Makes the profiles known to hypothesis and loads that of the whole suite."""
     for name, share in _SHARES.items():

@@ -7,11 +7,13 @@ import io
 import re
 import tokenize
 from collections import Counter
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterable, Set
 from functools import cache
 from pathlib import Path
 
 import pytest
+
+from tests.sources import nodes_of, text_of
 
 ROOT = Path(__file__).resolve().parents[1]
 GLOSSARY = ROOT / "docs/glossary.md"
@@ -63,9 +65,10 @@ DOCUMENTS = [
 ]
 
 
-def words_of(name: str) -> list[str]:
+@cache
+def words_of(name: str) -> tuple[str, ...]:
     """The words of which a name is made: `_order_of_X`, `OrderOfX`."""
-    return [word.lower() for word in re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+", name)]
+    return tuple(word.lower() for word in re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+", name))
 
 
 def name_of(node: ast.AST) -> str | None:
@@ -81,28 +84,28 @@ def name_of(node: ast.AST) -> str | None:
             return None
 
 
-@cache
-def tree_of(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+def nodes(source: str) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(source)))
 
 
-def given_up(tree: ast.AST, kept: Set[str] = frozenset()) -> list[str]:
-    """The names in a tree that are made of a word that is given up and not kept, each with what to say instead."""
+def given_up(nodes: Iterable[ast.AST], kept: Set[str] = frozenset()) -> list[str]:
+    """The names in nodes that are made of a word that is given up and not kept, each with what to say instead."""
     banned = GIVEN_UP.keys() - kept
-    named = [(getattr(node, "lineno", 0), name) for node in ast.walk(tree) if (name := name_of(node)) is not None]
+    named = [(getattr(node, "lineno", 0), name) for node in nodes if (name := name_of(node)) is not None]
     return [f"{line}: {name}: say {GIVEN_UP[word]}" for line, name in named for word in words_of(name) if word in banned]
 
 
 def prose_of(source: str) -> str:
     """The comments and docstrings of a module."""
-    nodes = [
-        node
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+    documented = [
+        node for node in nodes(source) if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
     ]
+    return "\n".join([*comments_of(source), *(ast.get_docstring(node) or "" for node in documented)])
+
+
+def comments_of(source: str) -> list[str]:
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    comments = [token.string for token in tokens if token.type == tokenize.COMMENT]
-    return "\n".join([*comments, *(ast.get_docstring(node) or "" for node in nodes)])
+    return [token.string for token in tokens if token.type == tokenize.COMMENT]
 
 
 def said_in(prose: str) -> list[str]:
@@ -110,25 +113,32 @@ def said_in(prose: str) -> list[str]:
     return [match.group().lower() for match in IN_TEXTS.finditer(re.sub(r"`[^`]*`", "", prose))]
 
 
-def bare_verbs(tree: ast.AST) -> list[str]:
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+def words_said(path: Path) -> list[str]:
+    """The words that are given up in what a file says to its reader."""
+    source = text_of(path)
+    if not IN_TEXTS.search(source):
+        return []
+    return said_in(prose_of(source) if path.suffix == ".py" else source)
+
+
+def bare_verbs(nodes: Iterable[ast.AST]) -> list[str]:
+    functions = [node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     return [f"{function.lineno}: {function.name}" for function in functions if function.name.strip("_") in BARE]
 
 
-def classes(trees: Iterator[ast.AST]) -> Counter[str]:
-    return Counter(node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+def classes(modules: Iterable[Iterable[ast.AST]]) -> Counter[str]:
+    return Counter(node.name for nodes in modules for node in nodes if isinstance(node, ast.ClassDef))
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_name_uses_a_word_that_is_given_up(path: Path) -> None:
-    assert [word for word in words_of(path.stem) if word in GIVEN_UP] == []
-    assert given_up(tree_of(path)) == []
+def breaking(paths: Iterable[Path], found_in: Callable[[Path], list[str]]) -> dict[str, list[str]]:
+    """The files in which something is found, and what."""
+    return {str(path.relative_to(ROOT)): found for path in paths if (found := found_in(path))}
 
 
-def test_names_of_tests_use_no_word_that_is_given_up() -> None:
-    found = {str(path.relative_to(ROOT)): given_up(tree_of(path), OF_TESTS) for path in TESTS}
-    assert {path: names for path, names in found.items() if names} == {}
-    assert [path for path in TESTS for word in words_of(path.stem) if word in GIVEN_UP.keys() - OF_TESTS] == []
+@pytest.mark.parametrize(("paths", "kept"), [(SOURCES, set[str]()), (TESTS, OF_TESTS)], ids=["sources", "tests"])
+def test_no_name_uses_a_word_that_is_given_up(paths: list[Path], kept: set[str]) -> None:
+    assert breaking(paths, lambda path: given_up(nodes_of(path), kept)) == {}
+    assert [path for path in paths for word in words_of(path.stem) if word in GIVEN_UP.keys() - kept] == []
 
 
 @pytest.mark.parametrize(
@@ -146,18 +156,16 @@ def test_names_of_tests_use_no_word_that_is_given_up() -> None:
     ],
 )
 def test_a_word_that_comes_back_is_found(source: str, count: int) -> None:
-    assert len(given_up(ast.parse(source))) == count
+    assert len(given_up(nodes(source))) == count
 
 
 def test_a_word_that_tests_keep_is_not_found() -> None:
-    assert given_up(ast.parse("class Trader: ..."), OF_TESTS) == []
-    assert len(given_up(ast.parse("def test_the_brake_holds(trader): ..."), OF_TESTS)) == 1
+    assert given_up(nodes("class Trader: ..."), OF_TESTS) == []
+    assert len(given_up(nodes("def test_the_brake_holds(trader): ..."), OF_TESTS)) == 1
 
 
 def test_no_text_uses_a_word_that_is_given_up() -> None:
-    texts = {path: prose_of(path.read_text(encoding="utf-8")) for path in [*SOURCES, *TESTS, *(ROOT / "docs").rglob("*.py")]}
-    texts |= {path: path.read_text(encoding="utf-8") for path in DOCUMENTS}
-    assert {str(path.relative_to(ROOT)): words for path, prose in texts.items() if (words := said_in(prose))} == {}
+    assert breaking([*SOURCES, *TESTS, *(ROOT / "docs").rglob("*.py"), *DOCUMENTS], words_said) == {}
 
 
 @pytest.mark.parametrize(
@@ -174,22 +182,21 @@ def test_a_word_that_comes_back_in_a_text_is_found(source: str, words: list[str]
     assert said_in(prose_of(source)) == words
 
 
-@pytest.mark.parametrize("path", SIDES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_verbs_of_engine_and_exchange_have_an_object(path: Path) -> None:
-    assert bare_verbs(tree_of(path)) == []
+def test_verbs_of_engine_and_exchange_have_an_object() -> None:
+    assert breaking(SIDES, lambda path: bare_verbs(nodes_of(path))) == {}
 
 
 def test_a_bare_verb_is_found() -> None:
-    assert bare_verbs(ast.parse("def _look(): ...\nasync def take(): ...\ndef look_up(): ...")) == ["1: _look", "2: take"]
+    assert bare_verbs(nodes("def _look(): ...\nasync def take(): ...\ndef look_up(): ...")) == ["1: _look", "2: take"]
 
 
 def test_no_class_name_stands_twice() -> None:
-    counted = classes(tree_of(path) for path in PACKAGE.rglob("*.py"))
+    counted = classes(nodes_of(path) for path in PACKAGE.rglob("*.py"))
     assert {name for name, count in counted.items() if count > 1} == TWICE
 
 
 def test_a_class_name_that_stands_twice_is_found() -> None:
-    assert classes(iter([ast.parse("class A: ..."), ast.parse("def f():\n    class A: ...")]))["A"] == 2
+    assert classes([nodes("class A: ..."), nodes("def f():\n    class A: ...")])["A"] == 2
 
 
 def test_every_folder_is_in_the_glossary() -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 import attrs
 import pytest
 
+from tests.sources import nodes_of, text_of, tree_of
+
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted([*(ROOT / "framework").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")])
 EVERYTHING = sorted([*SOURCES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "bench").rglob("*.py"), *(ROOT / "docs").rglob("*.py")])
@@ -35,11 +37,6 @@ FENCES = {f"framework/coldframe/{file}": 1 for file in ("plug/fence.py", "cli.py
 
 def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
-
-
-@cache
-def text_of(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
 
 
 def catches_everything(handler: ast.ExceptHandler) -> bool:
@@ -114,10 +111,10 @@ class Facts:
 
 @cache
 def facts(path: Path) -> Facts:
-    tree, lines = ast.parse(text_of(path)), text_of(path).splitlines()
+    tree, lines = tree_of(path), text_of(path).splitlines()
     found = Facts(bool(ast.get_docstring(tree)), [], set(), set(), set(), [], 0, [], [], [])
     fences = 0
-    for node in ast.walk(tree):
+    for node in nodes_of(path):
         found.named_one.extend([getattr(node, "lineno", 0)] * binds_one(node))
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef():
@@ -240,9 +237,10 @@ def said(path: Path) -> list[str]:
     """What users read of a file: the texts in code that are not docstrings, and documents as a whole."""
     if path.suffix != ".py":
         return [text_of(path)]
-    texts = [node for node in ast.walk(ast.parse(text_of(path))) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    texts = [node for node in nodes_of(path) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    lines = text_of(path).splitlines()
     # A docstring is the only text that begins a line; a text in a call or an assignment follows something, or is indented deeper.
-    return [str(text.value) for text in texts if not text_of(path).splitlines()[text.lineno - 1].lstrip().startswith('"""')]
+    return [str(text.value) for text in texts if not lines[text.lineno - 1].lstrip().startswith('"""')]
 
 
 def speaks_as_we(path: Path) -> list[str]:
@@ -318,7 +316,9 @@ def real_waits(path: Path) -> list[str]:
     """The functions of a test module in which real time passes, also within the text of a plugin."""
     if name(path).startswith(tuple(REAL)):
         return []
-    blocks = ast.parse(text_of(path)).body
+    if not _PASSES.search(text_of(path).replace("\\n", "\n")):
+        return []
+    blocks = tree_of(path).body
     texts = [(getattr(block, "name", f"line {block.lineno}"), ast.unparse(block).replace("\\n", "\n")) for block in blocks]
     return [block for block, text in texts if _PASSES.search(text) and not _VIRTUAL.search(text)]
 

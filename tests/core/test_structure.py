@@ -90,9 +90,9 @@ def machines() -> list[Path]:
     ]
 
 
-@pytest.mark.parametrize("path", machines(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_only_the_state_changes_the_state(path: Path) -> None:
-    assert outside_writes(path.read_text(), state_attributes()) == []
+def test_only_the_state_changes_the_state() -> None:
+    found = {path: outside_writes(path.read_text(), state_attributes()) for path in machines()}
+    assert {path.name: writes for path, writes in found.items() if writes} == {}
 
 
 @pytest.mark.parametrize(
@@ -141,10 +141,10 @@ def engine_modules() -> list[Path]:
     return [path for path in sorted((ROOT / "core").rglob("*.py")) if not path.is_relative_to(STATE)]
 
 
-@pytest.mark.parametrize("path", engine_modules(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_machine_is_patched_by_another(path: Path) -> None:
+def test_no_machine_is_patched_by_another() -> None:
     """No attribute set from outside after construction, and no list swapped out of another machine."""
-    assert patched(path.read_text()) == []
+    found = {path: patched(path.read_text()) for path in engine_modules()}
+    assert {path.name: writes for path, writes in found.items() if writes} == {}
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def calls(source: str, name: str) -> int:
 
 
 def test_one_module_makes_the_set_up_of_an_engine() -> None:
-    made = {path for path in ROOT.rglob("*.py") if calls(path.read_text(), "EngineSetup")}
+    made = {path for path in ROOT.rglob("*.py") if "EngineSetup" in path.read_text() and calls(path.read_text(), "EngineSetup")}
     assert made == {ROOT / "runtime" / "engine_setup.py"}
 
 

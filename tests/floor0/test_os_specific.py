@@ -6,12 +6,14 @@ import ast
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from tests.floor0.bare_system import ATTRIBUTES, MODULES
+from tests.sources import nodes_of
 from tests.test_tidy import ROOT, SOURCES, name
 from tests.waiting import stand_until
 
@@ -19,10 +21,10 @@ HERE: Final = ROOT / "framework/coldframe/os_specific.py"
 NAMES: Final = frozenset[str]().union(*ATTRIBUTES.values())
 
 
-def named(tree: ast.AST) -> set[str]:
+def named(nodes: Iterable[ast.AST]) -> set[str]:
     """The names of `ATTRIBUTES` and `MODULES` that code uses, imports or asks for by getattr and hasattr."""
     found: set[str] = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.Attribute(value=ast.Name(id=module), attr=attribute) if attribute in ATTRIBUTES.get(module, ()):
                 found.add(f"{module}.{attribute}")
@@ -36,17 +38,14 @@ def named(tree: ast.AST) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("path", [path for path in SOURCES if path != HERE], ids=name)
-def test_one_module_knows_what_only_some_systems_have(path: Path) -> None:
-    assert named(ast.parse(path.read_text())) == set()
+def test_one_module_knows_what_only_some_systems_have() -> None:
+    assert {name(path): found for path in SOURCES if path != HERE and (found := named(nodes_of(path)))} == {}
 
 
 def test_the_search_finds_what_it_is_for() -> None:
-    assert {"signal.pthread_sigmask", "signal.sigpending", "signal.sigwait", "os.geteuid", "AF_UNIX"} <= named(
-        ast.parse(HERE.read_text())
-    )
+    assert {"signal.pthread_sigmask", "signal.sigpending", "signal.sigwait", "os.geteuid", "AF_UNIX"} <= named(nodes_of(HERE))
     lines = "import fcntl\nfrom os import fork\nimport os\nos.getuid()\ngetattr(os, 'O_NOFOLLOW')\n"
-    assert named(ast.parse(lines)) == {"fcntl", "os.fork", "os.getuid", "O_NOFOLLOW"}
+    assert named(ast.walk(ast.parse(lines))) == {"fcntl", "os.fork", "os.getuid", "O_NOFOLLOW"}
 
 
 @pytest.mark.scene

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.examples import examples
+from tests.examples import first
 from tests.simulation.orderworlds import World, lived
 
 #: The suite's worlds are in trouble for three seconds at most; those of the campaign for longer.
@@ -12,10 +12,10 @@ LONGEST_S = 3
 PART = 100
 
 
-@pytest.mark.parametrize("first", range(0, examples(2_000), PART))
-def test_in_every_world_a_listed_order_is_alive(first: int) -> None:
+@pytest.mark.parametrize("begin", first(range(0, 2_000, PART)))
+def test_in_every_world_a_listed_order_is_alive(begin: int) -> None:
     """And the worst position is within its limit, nothing is sent twice, nothing is left open."""
-    outcomes = [lived(seed, LONGEST_S) for seed in range(first, first + PART)]
+    outcomes = [lived(seed, LONGEST_S) for seed in range(begin, begin + PART)]
     assert {outcome.seed: list(outcome.violations) for outcome in outcomes if outcome.violations} == {}
     assert sum(outcome.orders for outcome in outcomes) > PART
     assert sum(outcome.conditional for outcome in outcomes) > PART // 10

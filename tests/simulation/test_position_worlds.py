@@ -8,7 +8,7 @@ from fractions import Fraction
 import pytest
 
 from coldframe.enums import PositionSide
-from tests.examples import examples
+from tests.examples import first
 from tests.simulation.positionworlds import World, lived
 from tests.simulation.sharing import OTHERS, share_out
 
@@ -18,10 +18,10 @@ PART = 50
 BTC = ("BTCUSDT", PositionSide.BOTH)
 
 
-@pytest.mark.parametrize("first", range(0, examples(2_000), PART))
-def test_in_every_world_all_shares_are_the_account(first: int) -> None:
+@pytest.mark.parametrize("begin", first(range(0, 2_000, PART)))
+def test_in_every_world_all_shares_are_the_account(begin: int) -> None:
     """And each share is the oracle's, nothing is turned over, the summary and the journal agree."""
-    outcomes = [lived(seed, LONGEST) for seed in range(first, first + PART)]
+    outcomes = [lived(seed, LONGEST) for seed in range(begin, begin + PART)]
     assert {outcome.seed: list(outcome.violations) for outcome in outcomes if outcome.violations} == {}
     assert sum(outcome.trades for outcome in outcomes) > PART // 4
     assert sum(outcome.of_others for outcome in outcomes) > PART

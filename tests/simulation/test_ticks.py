@@ -25,6 +25,7 @@ from coldframe.model.engine_events import NothingToReduce, SettingsDoubted
 from coldframe.model.orders import OrderEvent
 from coldframe.units import NS_PER_MS, NS_PER_S
 from coldframe.wire.names import StreamName
+from tests.examples import first
 from tests.simulation import orderworlds, positionworlds
 from tests.simulation.pump import Pump, Trader
 from tests.simulation.strategies import Puppet
@@ -83,7 +84,7 @@ def outcome(world: Any) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("world", [orderworlds.World, positionworlds.World])
-@pytest.mark.parametrize("seed", range(1, 9))
+@pytest.mark.parametrize("seed", first(range(1, 9)))
 def test_a_tick_on_every_beat_changes_nothing(world: Callable[[int], Any], seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     ticked = outcome(world(seed))
     monkeypatch.setattr(DueWork, "_under_way", lambda _: True)
