@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from itertools import count
+from typing import Protocol
 
-from coldframe.enums import AccountReason, ExecutionType, OrderStatus, PositionSide, Side, TimeInForce
+from coldframe.enums import ExecutionType, OrderStatus, PositionSide, Side, TimeInForce
 from coldframe.units import places
-from coldframe.wire.account import AccountChange, AccountUpdate, OrderTradeUpdate, PositionChange, UserEvent
+from coldframe.wire.account import OrderTradeUpdate, UserEvent
 from coldframe.wire.codec import encode
 from coldframe.wire.streams import DepthUpdate
 from tests.core.algos import Algos, No
@@ -47,17 +48,22 @@ def listed(symbol: str, status: str, tick: str, step: str) -> dict[str, object]:
     }
 
 
+class Owner(Protocol):
+    """The side that holds the exchange: it says what time it is, and passes on what the user-data stream says."""
+
+    @property
+    def venue_ms(self) -> int: ...
+    def tell(self, message: object) -> None: ...
+
+
 class Exchange:
     """Orders, trades and books of one account. Codes in `refuses` are answered to the method or path they stand under."""
 
-    def __init__(self, symbols: Iterable[str], tell: Callable[[UserEvent], None]) -> None:
-        self._tell = tell
-        self.now_ms = 0
+    def __init__(self, symbols: Iterable[str], owner: Owner) -> None:
+        self.owner = owner
         self.orders: dict[str, AtVenue] = {}
         self.trades: list[tuple[AtVenue, Trade]] = []
         self.refuses: dict[str, tuple[int, str]] = {}
-        #: Whether every trade is followed by a report of the position.
-        self.tells_positions = False
         #: Dead man's switches: when each symbol's runs out.
         self.countdowns: dict[str, int] = {}
         self.listen_key = "secret-listen-key"
@@ -211,15 +217,19 @@ class Exchange:
 
     # -- what happens -------------------------------------------------------------------------------------------------
 
+    @property
+    def now_ms(self) -> int:
+        return self.owner.venue_ms
+
     def tell(self, event: UserEvent) -> None:
-        self._tell(event)
+        self.owner.tell(event)
 
     def next_order_id(self) -> int:
         return next(self._ids)
 
     def report(self, order: AtVenue, execution: ExecutionType, trade: Trade | None = None) -> None:
         report = order.report(execution, trade)
-        self._tell(OrderTradeUpdate(event="ORDER_TRADE_UPDATE", event_ms=self.now_ms, transaction_ms=order.at_ms, order=report))
+        self.tell(OrderTradeUpdate(event="ORDER_TRADE_UPDATE", event_ms=self.now_ms, transaction_ms=order.at_ms, order=report))
 
     def fill(self, client_order_id: str, quantity: str, price: str | None = None) -> None:
         """One of the orders trades."""
@@ -228,32 +238,12 @@ class Exchange:
         order.trade(trade)
         order.at_ms = max(order.at_ms, self.now_ms)
         self.trades.append((order, trade))
-        self._tell(order.lite(trade))
+        self.tell(order.lite(trade))
         self.report(order, ExecutionType.TRADE, trade)
-        if self.tells_positions:
-            self._tell(self.positions_of(order.symbol))
-
-    def positions_of(self, symbol: str) -> AccountUpdate:
-        """ACCOUNT_UPDATE after a trade: the position of its symbol."""
-        held = sum(
-            (order.side.sign * Decimal(trade.quantity) for order, trade in self.trades if order.symbol == symbol), Decimal(0)
-        )
-        row = PositionChange(
-            symbol=symbol,
-            quantity=str(held),
-            entry_price="100",
-            accumulated_realized="0",
-            unrealized_pnl="0",
-            margin_type="cross",
-            isolated_wallet="0",
-            position_side=PositionSide.BOTH,
-        )
-        change = AccountChange(reason=AccountReason.ORDER, balances=[], positions=[row])
-        return AccountUpdate(event="ACCOUNT_UPDATE", event_ms=self.now_ms, transaction_ms=self.now_ms, change=change)
 
     def run_out(self, symbol: str) -> None:
         """The dead man's switch of a symbol runs out."""
-        self.now_ms = max(self.now_ms, self.countdowns.pop(symbol))
+        del self.countdowns[symbol]
         for order in [order for order in self.orders.values() if order.symbol == symbol and order.status in ALIVE]:
             order.end(OrderStatus.CANCELED)
             order.at_ms = self.now_ms

@@ -155,7 +155,7 @@ class Scripted:
         self.links: dict[str, Link] = {}
         self.timers: dict[str, int] = {}
         self.ended: Fail | Finish | None = None
-        self.exchange = Exchange(symbols, self.tell)
+        self.exchange = Exchange(symbols, self)
         self.exchange.hedge = bool(more.get("hedge"))
         self.holds: set[str] = set()
         self.held: list[SendRequest | CallRest] = []
@@ -261,7 +261,6 @@ class Scripted:
             self._perform(self.engine.step(Stamped(next(self._seq), self.now_ns, lane, event)))
 
     def _perform(self, effects: Iterable[Effect]) -> None:
-        self.exchange.now_ms = self.venue_ms
         effects = list(effects)
         self._record(effects)
         for effect in effects:
@@ -299,7 +298,7 @@ class Scripted:
     def restarted(self, *actors: Actor, past: RestoredState, **setup: Any) -> Scripted:
         """Another process goes on at the same venue, a moment later."""
         again = Scripted(*actors, symbols=self.symbols, past=past, **setup)
-        again.exchange, again.exchange._tell = self.exchange, again.tell
+        again.exchange, again.exchange.owner = self.exchange, again
         again.now_ns = self.now_ns + 1_000 * NS_PER_MS
         return again.start()
 
@@ -368,7 +367,6 @@ class Scripted:
 
     def book(self, symbol: str, bids: Levels | None = None, asks: Levels | None = None) -> list[Effect]:
         """The book of a symbol now holds these levels (None: as before), and the stream says so."""
-        self.exchange.now_ms = self.venue_ms
         return self.say(f"{symbol.lower()}@depth@100ms", self.exchange.book(symbol, bids, asks))
 
     def gap(self, symbol: str) -> None:
@@ -433,7 +431,6 @@ class Scripted:
 
     def release(self, arrange: Callable[[list[Any]], Iterable[Any]] = list) -> None:
         """Carries out and answers everything that was held, in the given order."""
-        self.exchange.now_ms = self.venue_ms
         held, self.held = self.held, []
         for message in arrange(held):
             if isinstance(message, SendRequest):
@@ -468,20 +465,17 @@ class Scripted:
 
     def fill(self, client_order_id: str, quantity: str, price: str | None = None) -> None:
         """One of the orders at the venue trades."""
-        self.exchange.now_ms = self.venue_ms
         self.exchange.fill(client_order_id, quantity, price)
         self._work()
 
     def trigger(self, client_order_id: str, quantity: str | None = None) -> AtVenue:
         """The trigger of a conditional order at the venue is reached: it becomes an ordinary one."""
-        self.exchange.now_ms = self.venue_ms
         order = self.exchange.algos.trigger(client_order_id, quantity)
         self._work()
         return order
 
     def external_order(self, client_order_id: str, side: Side = Side.BUY, quantity: str = "1", price: str = "95") -> AtVenue:
         """Another client places an order on the account."""
-        self.exchange.now_ms = self.venue_ms
         order = self.exchange.external_order(client_order_id, self.symbols[0], side, quantity, price)
         self._work()
         return order

@@ -136,7 +136,6 @@ def test_trigger_is_reported_once_and_the_order_stays_the_same() -> None:
 def test_triggered_order_without_report_is_queried_as_ordinary() -> None:
     made, actor, order = waiting()
     name = order.client_order_id
-    made.exchange.now_ms = made.venue_ms
     made.silent = True
     made.exchange.algos.trigger(name)
     made.exchange.fill(name, "1", "105")
@@ -177,7 +176,6 @@ def test_order_refused_at_its_trigger_ends_with_the_reason(status: AlgoStatus, e
 
 def test_a_reason_beside_good_news_means_nothing() -> None:
     made, _, order = waiting(PLACE)
-    made.exchange.now_ms = made.venue_ms
     made.release()
     algo = made.exchange.algos.all[order.client_order_id]
     algo.reason = "Reduce Only reject"
@@ -316,7 +314,6 @@ def test_cancel_all_and_the_end_of_a_run_cover_orders_that_wait() -> None:
 
 def accept_quietly(made: Scripted) -> None:
     made.silent = True
-    made.exchange.now_ms = made.venue_ms
     made.exchange.carry_out(PLACE, made.sent(PLACE)[0].params)
 
 
@@ -384,7 +381,6 @@ def test_order_forgotten_by_algo_queries_is_found_as_ordinary() -> None:
 
 def test_the_report_of_acceptance_may_come_before_the_answer() -> None:
     made, _, order = waiting(PLACE)
-    made.exchange.now_ms = made.venue_ms
     held = list(made.held)
     made.swallows.add(PLACE)
     made.release()

@@ -215,7 +215,6 @@ def test_o31_quotes_whose_orders_it_took_are_placed_again() -> None:
 
 def by_hand(made: Scripted) -> None:
     (order,) = made.engine.orders.live
-    made.exchange.now_ms = made.venue_ms
     made.exchange.carry_out("order.cancel", {"origClientOrderId": order.client_order_id})
     made.give(TimeReached("orders:tick"))
 

@@ -256,7 +256,6 @@ def send_emergency_order(made: Scripted, quantity: str = "2") -> None:
 def at_venue(made: Scripted, quantity: str = "2") -> Answer:
     """The venue takes the kill switch's order and fills it."""
     params = {"newClientOrderId": NAME, "side": "SELL", "symbol": "BTCUSDT", "quantity": quantity, "type": "MARKET"}
-    made.exchange.now_ms = made.venue_ms
     _, _ = made.exchange.carry_out("order.place", params)
     return Answer(200, {}, json.dumps(made.exchange._printed(made.exchange.orders[NAME])).encode())
 

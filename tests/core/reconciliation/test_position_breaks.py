@@ -336,7 +336,6 @@ def test_i4_all_positions_end_as_the_account_has_them(seed: int) -> None:
     """Two strategies and another client, a venue that misbehaves: every fill ends where it belongs, nothing is ever adjusted."""
     chance, actor, other = random.Random(seed), Actor("one"), Actor("other")
     made = Scripted(actor, other).ready()
-    made.exchange.tells_positions = chance.random() < 0.5
     for number in range(25):
         if chance.random() < 0.3:
             price = D(chance.randrange(990, 1010)) / 10

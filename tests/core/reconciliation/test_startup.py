@@ -27,7 +27,6 @@ EARLIER = str(OwnId("mm", START_MS - 86_400_000, 7))
 def found(rule: ExternalPolicy, *actors: Actor, symbols: tuple[str, ...] = ("BTCUSDT", "ETHUSDT")) -> Scripted:
     """An engine before its start, on an account that is not empty: a short position and an order, neither of them ours."""
     made = Scripted(*(actors or (Actor(),)), symbols=symbols, trading=OrderSideLimits(external=rule))
-    made.exchange.now_ms = made.venue_ms
     sold = made.exchange.external_order("web_1", "BTCUSDT", Side.SELL, "0.5", "101")
     made.exchange.fill("web_1", "0.5", "101")
     assert sold.status is OrderStatus.FILLED
@@ -99,7 +98,6 @@ def test_o24_items_without_a_single_adopter_are_refused(actors: tuple[Actor, ...
 
 def test_known_position_is_own_despite_a_fill_in_the_first_round() -> None:
     made = Scripted(Actor())
-    made.exchange.now_ms = made.venue_ms
     made.exchange.external_order("cf.mm.1.1", "BTCUSDT", Side.BUY, "0.5", "100")
     made.exchange.fill("cf.mm.1.1", "0.5")
     made.engine.state.holdings.hold("mm", ("BTCUSDT", PositionSide.BOTH), D("0.5"), D(100), PositionCause.ADOPTED)
@@ -129,7 +127,6 @@ def test_o24_what_becomes_of_an_external_position_is_said(rule: ExternalPolicy, 
 
 def left_over(made: Scripted, *, filled: str = "0", client_order_id: str = EARLIER) -> AtVenue:
     """An order with the tag of strategy mm that this run has not made."""
-    made.exchange.now_ms = made.venue_ms
     order = made.exchange.external_order(client_order_id, "BTCUSDT", Side.BUY, "1", "99")
     if D(filled):
         order.trade(Trade(55, filled, "99"))
@@ -220,7 +217,6 @@ def test_o16_order_of_a_strategy_unknown_to_the_bot_is_external() -> None:
 
 
 def by_hand(made: Scripted, name: str, side: Side, quantity: str) -> None:
-    made.exchange.now_ms = made.venue_ms
     made.exchange.external_order(name, "BTCUSDT", side, quantity, "100")
     made.exchange.fill(name, quantity)
     made._work()

@@ -142,7 +142,6 @@ def test_o21_external_amendment_of_an_own_order_is_reported() -> None:
 
 def test_what_is_found_at_the_start_is_followed_to_its_end() -> None:
     made = Scripted(Actor(), trading=OrderSideLimits(external=ExternalPolicy.IGNORE))
-    made.exchange.now_ms = made.venue_ms
     made.exchange.external_order("web_1", "BTCUSDT", Side.BUY, "1", "95")
     made.ready()
     assert "order BUY 1 BTCUSDT @ 95 (web_1) belongs to no strategy: left alone" in made.said()

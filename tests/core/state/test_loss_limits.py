@@ -249,7 +249,7 @@ def test_fills_while_the_bot_was_off_count_before_losses() -> None:
     made.silent = True
     made.fill(next(iter(made.engine.orders.live)).client_order_id, "2", "95")
     new = Scripted(actor, past=past, **setup)
-    new.exchange, new.exchange._tell = made.exchange, new.tell
+    new.exchange, new.exchange.owner = made.exchange, new
     new.now_ns = made.now_ns + 1_000 * NS_PER_MS
     new.holds |= {"/fapi/v1/openOrders", "/fapi/v1/userTrades", "order.status"}
     new.start()

@@ -428,7 +428,6 @@ def test_desired_state_is_reached_within_limits_at_any_venue(seed: int) -> None:
     small = instrument("BTCUSDT", min_notional="5")
     risk = RiskLimits(max_gross_notional=D(1_200))
     made = Scripted(actor, budgets={"mm": Budget(max_position=most)}, risk=risk, instruments=[small]).ready()
-    made.exchange.tells_positions = chance.random() < 0.5
     for _ in range(25):
         if chance.random() < 0.1:
             made.want(actor, some_quotes(chance))
