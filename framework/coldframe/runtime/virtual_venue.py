@@ -27,6 +27,7 @@ from coldframe.exchange.endpoints.connection_life import (
 )
 from coldframe.exchange.endpoints.outgoing_frames import CLOSE_MS, WRITE_MS, OutgoingFrames
 from coldframe.exchange.endpoints.rest import RestAnswer, RestRequest
+from coldframe.exchange.endpoints.rest_patience import IDLE_MS
 from coldframe.exchange.endpoints.session import ApiSession
 from coldframe.exchange.endpoints.stream_session import StreamReply, StreamSession
 from coldframe.exchange.exchange import Exchange
@@ -372,7 +373,7 @@ class VirtualVenue:
             case CutOff():
                 back(None)
             case NoAnswer():
-                self._later(REST_TIMEOUT_MS, lambda: back(None))
+                self._later(min(REST_TIMEOUT_MS, IDLE_MS), lambda: back(None))
             case unknown:
                 assert_never(unknown)
 

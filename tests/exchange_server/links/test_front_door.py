@@ -17,9 +17,9 @@ from coldframe.config.venue import VenueFaults
 from coldframe.exchange.endpoints.connection_life import LONGEST_MESSAGE
 from coldframe.exchange.endpoints.outgoing_frames import WRITE_MS
 from coldframe.exchange.endpoints.rest import Rest as Calls
+from coldframe.exchange.endpoints.rest_patience import IDLE_MS, REQUEST_MS
 from coldframe.exchange.request_handling import ApiRequests
 from coldframe.exchange_server import EmbeddedVenue
-from coldframe.exchange_server.links import http_server as door
 from coldframe.wire.api import ApiRequest
 from tests.exchange_server.links.cable import Rest, api, running, stream
 from tests.trio_io.peer import BINARY, CLOSE, CONTINUATION, PING, TEXT, frame
@@ -246,7 +246,7 @@ async def test_a_slow_client_is_let_go_in_time(case: str, autojump_clock: MockCl
         await front_door.venue.serve_connection(server, "127.0.0.1")
         took = trio.current_time() - began
         nursery.cancel_scope.cancel()
-    assert took <= (2 * door._REQUEST_S if case != "slow second request" else 100) + 2
+    assert took <= (2 * REQUEST_MS / 1000 if case != "slow second request" else 100) + 2
     assert await front_door.serves()
 
 
@@ -270,7 +270,7 @@ async def test_an_idle_connection_is_kept_for_a_while_and_let_go(autojump_clock:
         for _ in range(3):
             await client.send_all(PING_REST % b"")
             assert (await client.receive_some()).endswith(b"{}")
-            await trio.sleep(door._IDLE_S - 5)
+            await trio.sleep(IDLE_MS / 1000 - 5)
         began = trio.current_time()
         assert await client.receive_some() == b""
         assert trio.current_time() - began <= 10

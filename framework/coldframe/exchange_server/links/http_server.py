@@ -20,6 +20,7 @@ import trio
 from coldframe.exchange.context import Context
 from coldframe.exchange.endpoints.connection_life import ConnectionLife, request_bytes
 from coldframe.exchange.endpoints.rest import RestAnswer, RestRequest
+from coldframe.exchange.endpoints.rest_patience import IDLE_MS, RestPatience
 from coldframe.exchange.endpoints.stream_session import StreamSession
 from coldframe.exchange.handshakes import answer_upgrade
 from coldframe.exchange.request_handling import CutOff, NoAnswer, RestRequests, SendAnswer, Wait, WaitForBook
@@ -36,9 +37,6 @@ from coldframe.wire.replies import ErrorBody
 #: A client with fewer frames to read than this keeps up.
 READ_UP: Final = 64
 _LONGEST_BODY: Final = 65_536
-#: How long a connection may say nothing between two requests, and how long it may take to say one, in seconds.
-_IDLE_S: Final = 300
-_REQUEST_S: Final = 10
 #: The code for a request that is forbidden (seeds/004 knows no text for it) or malformed.
 _FORBIDDEN: Final = -1002
 _GONE: Final = (trio.BrokenResourceError, trio.ClosedResourceError, h11.ProtocolError, ssl.SSLError)
@@ -104,9 +102,9 @@ class HttpServer:
             raise
 
     async def _serve_requests(self, http: h11.Connection, stream: trio.abc.Stream) -> None:
-        patience_s = _REQUEST_S
+        patience = RestPatience(clock_ms())
         while True:
-            request = await _next_request(http, stream, patience_s)
+            request = await _next_request(http, stream, patience)
             if request is None:
                 return
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.headers}
@@ -114,7 +112,7 @@ class HttpServer:
             if refusal is not None:
                 await _send_last(http, stream, _forbidden(refusal), request)
                 return
-            body = await _body(http, stream)
+            body = await _body(http, stream, patience)
             if request.method == b"GET" and "websocket" in headers.get("upgrade", "").lower():
                 await self._upgrade(http, stream, request, headers)
                 return
@@ -125,7 +123,7 @@ class HttpServer:
             if http.our_state is not h11.DONE or http.their_state is not h11.DONE:
                 return
             http.start_next_cycle()
-            patience_s = _IDLE_S
+            patience.begin_idling(clock_ms())
 
     async def _answer(self, request: h11.Request, headers: Mapping[str, str], body: bytes) -> RestAnswer | None:
         """The answer to a request; None when a fault wants the connection to end without one."""
@@ -140,7 +138,7 @@ class HttpServer:
                 case CutOff():
                     return None
                 case NoAnswer():
-                    await trio.sleep(_IDLE_S)
+                    await trio.sleep(IDLE_MS / 1000)
                     return None
                 case unknown:
                     assert_never(unknown)
@@ -178,16 +176,16 @@ class HttpServer:
             del links[link], self._context.connections[link]
 
 
-async def _next_request(http: h11.Connection, stream: trio.abc.Stream, patience_s: float) -> h11.Request | None:
+async def _next_request(http: h11.Connection, stream: trio.abc.Stream, patience: RestPatience) -> h11.Request | None:
     """The next request of a connection; None when there is none any more, or it does not come in time."""
-    with trio.move_on_after(patience_s) as patience:
+    with trio.move_on_at(patience.ends_ms / 1000) as scope:
         while True:
             event = http.next_event()
             if event is h11.NEED_DATA:
                 data = bytes(await stream.receive_some(READ))
                 http.receive_data(data)
-                # It has begun: now it has to come to its end.
-                patience.deadline = min(patience.deadline, trio.current_time() + _REQUEST_S)
+                patience.begin_head(clock_ms())
+                scope.deadline = patience.ends_ms / 1000
             elif isinstance(event, h11.Request):
                 return event
             else:
@@ -195,10 +193,11 @@ async def _next_request(http: h11.Connection, stream: trio.abc.Stream, patience_
     return None
 
 
-async def _body(http: h11.Connection, stream: trio.abc.Stream) -> bytes:
+async def _body(http: h11.Connection, stream: trio.abc.Stream, patience: RestPatience) -> bytes:
     """The body of the request. Raises `RemoteProtocolError` for one that is too long, or takes too long."""
     parts = bytearray()
-    with trio.move_on_after(_REQUEST_S):
+    patience.begin_body(clock_ms())
+    with trio.move_on_at(patience.ends_ms / 1000):
         while True:
             event = http.next_event()
             if event is h11.NEED_DATA:
