@@ -73,6 +73,7 @@ def doubtful(answer: str, **more: Any) -> dict[str, Any]:
 
 
 PINGS = {"ping_interval_s": Decimal("0.5"), "pong_timeout_s": Decimal("1.2")}
+PINGED = {"ping_interval_s": Decimal("0.5")}
 SHORT = {"link_lifetime_s": Decimal(2)}
 NAMES = [json.dumps({"id": at, "method": "SUBSCRIBE", "params": [f"s{at}n{n}@aggTrade" for n in range(200)]}) for at in range(6)]
 #: Each script, and what is heard at the end.
@@ -124,6 +125,9 @@ SCRIPTS: dict[str, tuple[Script, str]] = {
         "3900 1001 Connection lifetime is over",
     ),
     "a close not read": (Script(API, reads_from_ms=4_100, settings=SHORT), "4100 cut"),
+    "a ping read late": (Script(API, reads_from_ms=500 + WRITE_MS - 1, settings=PINGED), ""),
+    "a ping not read": (Script(API, reads_from_ms=500 + WRITE_MS + 1, settings=PINGED), "15501 cut"),
+    "a ping behind a frame": (Script(API, (PRICE,), reads_from_ms=SPEAKS_MS + WRITE_MS - 1, settings=PINGED), "15119 200"),
     "a close behind a frame": (
         Script(API, (PRICE,) * 2, reads_from_ms=4_100, settings=SHORT),
         "4100 1001 Connection lifetime is over",

@@ -82,11 +82,14 @@ class Socket:
     #: How many bytes of requests it may still bring, as a cable would count them; None without such a fault.
     limit: RequestBytes | None
     later: Later
+    #: Hands a ping to the client.
+    ping: Callable[[SendPing], None]
     requests: ApiRequests | None = None
     open: bool = True
     #: Whether the client reads what comes; while it does not, a frame is being written, and what follows waits behind it.
     reads: bool = True
     writing: bytes | None = None
+    unread_pings: list[SendPing] = attrs.field(factory=list)
     outgoing: OutgoingFrames = attrs.field(factory=OutgoingFrames)
 
     @property
@@ -122,8 +125,19 @@ class Socket:
             self.outgoing.put(frame.decode())
             self.go_on_writing()
 
+    def send_ping(self, ping: SendPing) -> None:
+        """Writes a ping, beside the frames that wait; it may stay unread for as long as they."""
+        if self.reads:
+            self.ping(ping)
+            return
+        self.unread_pings.append(ping)
+        if self.writing is None:
+            self.later(WRITE_MS, lambda: self._give_up(ping in self.unread_pings))
+
     def go_on_writing(self) -> None:
         """Writes what waits; a client that does not read takes no more than the first of it, and that not for long."""
+        while self.reads and self.unread_pings:
+            self.ping(self.unread_pings.pop(0))
         while self.open and (self.reads or self.writing is None):
             frame = self._next_frame()
             if frame is None:
@@ -239,6 +253,7 @@ class VirtualVenue:
             ConnectionLife(self.context.settings, self.now_ms(), session.spend_ping),
             request_bytes(self.context.settings, session.carries),
             self._later,
+            lambda ping: self.pinged(socket, ping),
         )
         self.context.connections[socket] = None
         if isinstance(session, StreamSession):
@@ -262,7 +277,7 @@ class VirtualVenue:
         now_ms = self.now_ms()
         match socket.life.advance(now_ms, now_ms):
             case SendPing() as ping:
-                self.pinged(socket, ping)
+                socket.send_ping(ping)
             case CloseFrame() as frame:
                 socket.close(frame)
                 return
@@ -274,8 +289,7 @@ class VirtualVenue:
 
     def pinged(self, socket: Socket, ping: SendPing) -> None:
         """A ping arrives: what a client reads its connection with answers it at once."""
-        if socket.reads:
-            self.pong(socket.link, ping.payload)
+        self.pong(socket.link, ping.payload)
 
     def ping(self, link: str, payload: bytes = b"") -> None:
         """The client sends a ping; no client here waits for its pong."""
