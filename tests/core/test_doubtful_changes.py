@@ -150,8 +150,10 @@ def test_o13_an_amendment_that_may_still_arrive_counts() -> None:
     assert (order.exposure, order.worst_price, order.meets) == (D(3), D("99.5"), D("99.5"))
     restored = fold(made.rows).orders[order.client_order_id]
     assert (restored.exposure, restored.late) == (D(3), order.late)
+    assert list(made.engine.orders.late) == [order]
     made.run(5_500)
     assert (order.exposure, order.worst_price, order.meets, order.late) == (D(1), D(99), D(99), None)
+    assert list(made.engine.orders.late) == []
 
 
 @pytest.mark.parametrize("how", ["refused", "not written"])

@@ -139,13 +139,13 @@ class OrderWorld:
         """Something to do in a trace: the executor sends an order."""
         return lambda: accepted(self.executor.place(self.account, wanted, Origin.PLACE, CALM))
 
-    def stand(self, wanted: Place) -> Order:
+    def stand(self, wanted: Place, order_id: int = 77) -> Order:
         """An order that rests at the exchange."""
         order = self.orders.prepare("mm", wanted, Origin.PLACE, START_NS)
         order.submitted(START_MS)
         self.orders.apply(order, OrderEvent.WRITTEN, START_NS)
         self.orders.see(order, OrderStatus.NEW, Decimal(0), START_NS)
-        self.orders.identify(order, 77)
+        self.orders.identify(order, order_id)
         return order
 
 

@@ -8,7 +8,7 @@ from coldframe.core.execution.absence_proof import BLIND_MARGIN_MS, FORGOTTEN_AF
 from coldframe.core.execution.inquiry import OPERATOR_AFTER_MS
 from coldframe.core.reconciliation.order_side import OrderSideLimits
 from coldframe.core.reconciliation.rounds import LIGHT_ROUND_MS
-from coldframe.core.state.orders import Order
+from coldframe.core.state.orders import Order, Orders
 from coldframe.enums import Side
 from coldframe.model.effects import Level, LinkKind
 from coldframe.model.events import OrderChanged
@@ -236,6 +236,7 @@ def test_rounds_for_an_order_that_cannot_be_proved_grow_rarer(monkeypatch: pytes
     assert made.engine.trading is not None
     trading = made.engine.trading
     monkeypatch.setattr(trading.executor.proof, "provable", lambda order: True)
+    monkeypatch.setattr(Orders, "unsettled", Orders.live)
     before = trading.reconciler.rounds
     made.run(8_000)
     assert 3 <= trading.reconciler.rounds - before <= 4

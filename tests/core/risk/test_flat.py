@@ -16,11 +16,13 @@ from coldframe.core.state.orders import Origin
 from coldframe.core.strategies.desired_state import DesiredState
 from coldframe.core.strategies.runtime import StrategyRuntimes
 from coldframe.enums import OrderStatus, Side, TimeInForce
+from coldframe.model.inputs import TimeReached
 from coldframe.model.intents import Quote, Quotes
 from coldframe.model.orders import OrderEvent
 from tests.core.made import START_NS, SYMBOL
 from tests.core.risk.test_pre_trade import RiskRig
 from tests.core.told import CALM, D, place
+from tests.core.trace import OrderWorld
 
 MUCH = D(10) ** 9
 LEVELS = 20
@@ -94,6 +96,17 @@ def test_a_judgement_is_flat_in_live_orders(way: str) -> None:
     few, many = (calls_of(partial(WAYS[way], CROWDS[live])) for live in (10, 1_000))
     assert few > 0
     assert many <= 2 * few
+
+
+def test_a_tick_looks_at_no_order_that_is_in_order() -> None:
+    """What waits for something is looked at, not what just rests."""
+    calls = []
+    for live in (1, 300):
+        world = OrderWorld()
+        for number in range(live):
+            world.stand(place(Side.BUY, "1", "90", time_in_force=TimeInForce.GTX), order_id=number + 1)
+        calls.append(calls_of(lambda world=world: world.executor.step(TimeReached("orders:tick"))))  # type: ignore[misc]
+    assert calls[1] == calls[0] > 0
 
 
 def test_quotes_that_move_are_flat_in_live_orders() -> None:

@@ -85,6 +85,8 @@ def assert_in_step(book: Orders, known: Collection[Order], symbols: Collection[s
     assert set(book.live) == set(live)
     assert set(book.owed) == set(owed)
     assert set(book.unsettled) == {order for order in live if order.doubted_ns or not order.state.resting}
+    assert list(book.closing) == [order for order in book.live if order.closing]
+    assert set(book.late) == {order for order in live if order.late is not None}
     assert set(book.missing_fills) == {order for order in known if order.seen_filled > order.filled}
     assert book.live.symbols == {order.symbol for order in live}
     assert book.exposures.untriggered == sum(order.untriggered for order in live)

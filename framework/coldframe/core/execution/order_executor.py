@@ -392,7 +392,7 @@ class OrderExecutor:
 
     def _forget_late(self) -> None:
         """What can no longer arrive counts no longer."""
-        for order in list(self._orders.live):
+        for order in list(self._orders.late):
             if order.late is not None and self._ctx.venue_ms > order.late.until_ms:
                 self._orders.terms_may_come(order, None)
 

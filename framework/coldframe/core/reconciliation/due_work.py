@@ -83,7 +83,7 @@ class DueWork:
 
     def _end_left_over(self) -> None:
         """Cancels orders that were to close a position which their strategy does not have any more, where the venue would not."""
-        for order in self._orders.live:
+        for order in self._orders.closing:
             if left_over(self._state, order) and not self._executor.departs(order):
                 self._ctx.log(Level.INFO, f"cancelled, as its position is closed: {describe(order)}")
                 self._executor.depart(order.client_order_id)
@@ -91,7 +91,7 @@ class DueWork:
     def _unknown_round_due(self) -> bool:
         """Whether a round is due for orders that only a round is wanting to prove absent; a new one of them ends a long pause."""
         now, least_ns = self._ctx.now_ns, _UNKNOWN_ROUND_MS * NS_PER_MS
-        provable = {order.client_order_id for order in self._orders.live if self._executor.proof.provable(order)}
+        provable = {order.client_order_id for order in self._orders.unsettled if self._executor.proof.provable(order)}
         if provable - self._provable:
             self._unknown_pause_ms = _UNKNOWN_ROUND_MS
             self._next_unknown_round_ns = min(self._next_unknown_round_ns, self._unknown_round_ns + least_ns)

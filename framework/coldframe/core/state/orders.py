@@ -66,8 +66,8 @@ class Orders:
         self._doubtful = OrderSet()
         #: Of the live ones those that are in doubt, or do not rest at the venue.
         self._unsettled = OrderSet()
-        #: Of the live ones those that keep `Quotes` true.
-        self._quotes = OrderSet()
+        #: Of the live ones those that keep `Quotes` true, those that only close, those with an amendment that may still be made.
+        self._quotes, self._closing, self._late = OrderSet(), OrderSet(), OrderSet()
         #: Orders that have ended, in the order in which they may be forgotten.
         self._ended: dict[str, Order] = {}
         #: By symbol, the trade up to which everything is known (see `core.tradescan`).
@@ -124,6 +124,16 @@ class Orders:
     def unsettled(self) -> OrderSet:
         """Every live order that is in doubt, or of which the venue has not confirmed that it stands in its book."""
         return self._unsettled
+
+    @property
+    def closing(self) -> OrderSet:
+        """Every live order that the venue lets only make a position smaller."""
+        return self._closing
+
+    @property
+    def late(self) -> OrderSet:
+        """Every live order with an amendment that was not made and may still arrive."""
+        return self._late
 
     @property
     def missing_fills(self) -> OrderSet:
@@ -342,6 +352,7 @@ class Orders:
     def terms_may_come(self, order: Order, late: LateTerms | None) -> None:
         """An amendment that was not made may be made yet; None: it can no more."""
         order.late = late
+        self._file(order)
         self.touch(order)
 
     def terms_reported(self, order: Order, quantity: Decimal, price: Decimal, at_ms: int) -> None:
@@ -463,6 +474,8 @@ class Orders:
         self._quotes.keep(order, order.live and order.origin is Origin.QUOTE)
         self._doubtful.keep(order, order.state in _DOUBTFUL)
         self._unsettled.keep(order, order.live and (order.doubted_ns > 0 or not order.state.resting))
+        self._closing.keep(order, order.live and order.closing)
+        self._late.keep(order, order.live and order.late is not None)
         self._missing.keep(order, missing)
         self._owing.keep(order, missing and ended)
         self.exposures.changed(order)
