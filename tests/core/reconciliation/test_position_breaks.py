@@ -15,7 +15,7 @@ from coldframe.core.reconciliation.order_side import OrderSideLimits
 from coldframe.core.reconciliation.position_breaks import ADJUSTMENTS_LIMIT
 from coldframe.core.reconciliation.rounds import LIGHT_ROUND_MS
 from coldframe.core.state.journal_codec import fold
-from coldframe.core.state.position_history import PositionDifference
+from coldframe.core.state.position_history import LAG_MS, PositionDifference
 from coldframe.core.state.positions import EXTERNAL
 from coldframe.enums import PositionSide, Side
 from coldframe.model.effects import Level, LinkKind
@@ -195,6 +195,19 @@ def test_an_old_position_report_says_nothing() -> None:
         made.tell(json.dumps({"e": "ACCOUNT_UPDATE", "E": at, "T": at, "a": {"m": "ORDER", "B": [], "P": [row]}}).encode())
     made.run(5_000)
     assert "mismatch" not in made.said()
+
+
+@pytest.mark.parametrize(("late_ms", "disputed"), [(1_000, False), (4_900, False), (5_100 + LAG_MS, True)])
+def test_a_late_report_of_what_was_held_says_nothing(late_ms: int, disputed: bool) -> None:
+    """For five seconds at least; what was held seven seconds ago explains nothing."""
+    made, _, order = placed()
+    made.fill(order.client_order_id, "0.4")
+    made.fill(order.client_order_id, "0.3")
+    made.run(late_ms)
+    row = {"s": "BTCUSDT", "pa": "0.4", "ep": "1", "cr": "0", "up": "0", "mt": "cross", "iw": "0", "ps": "BOTH"}
+    made.tell(json.dumps({"e": "ACCOUNT_UPDATE", "E": 5, "T": 5, "a": {"m": "ORDER", "B": [], "P": [row]}}).encode())
+    made.run(5_000)
+    assert ("mismatch" in made.said()) is disputed
 
 
 # -- trades that no order explains ------------------------------------------------------------------------------------
