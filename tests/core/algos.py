@@ -110,8 +110,6 @@ class Algos:
         self._exchange = exchange
         self._ids = count(1_000_000_013_499_160)
         self.all: dict[str, AtAlgo] = {}
-        #: What a test finds out about the requests.
-        self.placed: list[Params] = []
 
     def carry_out(self, method: str, params: Params) -> tuple[int, object]:
         """`algoOrder.place` and `algoOrder.cancel`."""
@@ -124,7 +122,6 @@ class Algos:
             return 200, {"algoId": algo.algo_id, "clientAlgoId": name, "code": "200", "msg": "success"}
         if name in self.all:
             return 400, {"code": -4116, "msg": "clientOrderId is duplicated"}
-        self.placed.append(params)
         algo = self.all[name] = AtAlgo(
             client_id=name,
             algo_id=next(self._ids),

@@ -26,10 +26,10 @@ def placed(*holds: str, **wanted: object) -> tuple[Scripted, Actor, Order]:
     return made, actor, order
 
 
-def accept_quietly(made: Scripted) -> None:
+def accept_quietly(made: Scripted, method: str = "order.place") -> None:
     """The venue takes the order that is held, and the bot does not hear of it."""
     made.silent = True
-    made.exchange.carry_out("order.place", made.sent("order.place")[0].params)
+    made.exchange.carry_out(method, made.sent(method)[0].params)
 
 
 def queries(made: Scripted) -> int:

@@ -246,8 +246,7 @@ def given_up(**trading: object) -> tuple[Scripted, Actor, Order]:
     made.holds.clear()
     made.run(12_000)
     assert (state(order), order.ended_ms) == (S.NEVER_ACCEPTED, 0)
-    made.silent = True
-    made.exchange.carry_out("order.place", made.sent("order.place")[0].params)
+    accept_quietly(made)
     made.silent = False
     return made, actor, order
 

@@ -131,7 +131,7 @@ def test_a_stop_of_one_side_closes_that_side() -> None:
     )
     made.want(actor, stop)
     (order,) = made.engine.orders.live
-    (params,) = made.exchange.algos.placed
+    (params,) = [request.params for request in made.sent("algoOrder.place")]
     assert params["positionSide"] == "LONG"
     assert "reduceOnly" not in params
     made.trigger(order.client_order_id)

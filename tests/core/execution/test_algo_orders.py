@@ -16,7 +16,7 @@ from coldframe.model.intents import Amend, Cancel, CancelAll, Place
 from coldframe.model.orders import OrderState, Overlay
 from coldframe.wire.account import AlgoUpdate
 from tests.core.algos import AtAlgo
-from tests.core.ordering import state, states, world
+from tests.core.ordering import accept_quietly, state, states, world
 from tests.core.scripted import Actor, Scripted
 from tests.core.told import D, place
 
@@ -312,15 +312,10 @@ def test_cancel_all_and_the_end_of_a_run_cover_orders_that_wait() -> None:
 # -- unknown fates ----------------------------------------------------------------------------------------------------
 
 
-def accept_quietly(made: Scripted) -> None:
-    made.silent = True
-    made.exchange.carry_out(PLACE, made.sent(PLACE)[0].params)
-
-
 @pytest.mark.parametrize("code", [-1007, -1006, -1000, -4116])
 def test_o1_accepted_algo_order_of_unknown_outcome_is_queried(code: int) -> None:
     made, actor, order = waiting(PLACE)
-    accept_quietly(made)
+    accept_quietly(made, PLACE)
     made.refuse(code)
     assert state(order) is S.UNKNOWN
     made.run(1_000)
@@ -346,7 +341,7 @@ def test_o2_algo_order_that_never_arrived_is_proved_absent_late() -> None:
 
 def test_o14_listed_algo_order_survives_a_query_that_misses_it() -> None:
     made, actor, order = waiting(PLACE)
-    accept_quietly(made)
+    accept_quietly(made, PLACE)
     made.exchange.refuses[QUERY] = (-2013, "Order does not exist.")
     made.refuse(-1007)
     made.run(40_000)
@@ -356,7 +351,7 @@ def test_o14_listed_algo_order_survives_a_query_that_misses_it() -> None:
 
 def test_order_triggered_while_unknown_is_followed() -> None:
     made, actor, order = waiting(PLACE)
-    accept_quietly(made)
+    accept_quietly(made, PLACE)
     made.trigger(order.client_order_id)
     made.fill(order.client_order_id, "1", "105")
     made.refuse(-1007)
@@ -368,7 +363,7 @@ def test_order_triggered_while_unknown_is_followed() -> None:
 
 def test_order_forgotten_by_algo_queries_is_found_as_ordinary() -> None:
     made, actor, order = waiting(PLACE)
-    accept_quietly(made)
+    accept_quietly(made, PLACE)
     made.trigger(order.client_order_id)
     made.fill(order.client_order_id, "1", "105")
     made.exchange.refuses[QUERY] = (-2013, "Order does not exist.")

@@ -23,7 +23,7 @@ from coldframe.model.engine_events import NothingToReduce
 from coldframe.model.events import OrderFilled
 from coldframe.model.orders import OrderState
 from tests.core.looking import view_of
-from tests.core.ordering import placed, world
+from tests.core.ordering import accept_quietly, placed, world
 from tests.core.scripted import Actor, Scripted
 from tests.core.shareoracle import OTHERS, ShareOracle
 from tests.core.strategies.test_desired_state import apply, behave, traded
@@ -235,8 +235,7 @@ def test_trade_of_an_own_order_with_unknown_id_is_not_external() -> None:
     made, actor, order = placed("order.place")
     made.swallows.update(("order.status", "/fapi/v1/order"))
     made.exchange.refuses["order.status"] = (-1001, "no")
-    made.silent = True
-    made.exchange.carry_out("order.place", made.sent("order.place")[0].params)
+    accept_quietly(made)
     made.refuse(-1007)
     made.fill(order.client_order_id, "1")
     made.silent = False
@@ -255,8 +254,7 @@ def test_trade_of_an_own_order_with_unknown_id_is_not_external() -> None:
 def test_owner_of_a_trade_is_queried_and_resolves_an_order() -> None:
     made, actor, order = placed("order.place")
     made.exchange.refuses["order.status"] = (-2013, "Order does not exist.")
-    made.silent = True
-    made.exchange.carry_out("order.place", made.sent("order.place")[0].params)
+    accept_quietly(made)
     made.refuse(-1007)
     made.fill(order.client_order_id, "0.4")
     external_trade(made, "0.7")

@@ -19,6 +19,7 @@ from coldframe.model.orders import OrderState
 from coldframe.testing import instrument
 from tests.core.exchange import ALIVE
 from tests.core.made import delta
+from tests.core.ordering import accept_quietly
 from tests.core.scripted import Actor, Scripted
 from tests.core.told import D, place
 from tests.examples import examples
@@ -308,8 +309,7 @@ def test_target_waits_for_fills_that_are_known_but_not_reported() -> None:
     made = Scripted(actor).ready()
     made.holds.update(("order.place", "/fapi/v1/userTrades"))
     made.want(actor, Target("BTCUSDT", D(2)))
-    made.silent = True
-    made.exchange.carry_out("order.place", made.sent("order.place")[0].params)
+    accept_quietly(made)
     made.refuse(-1007)
     made.silent = False
     made.run(3_000)
