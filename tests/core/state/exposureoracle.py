@@ -72,7 +72,9 @@ def met(orders: Collection[Order], strategy: str, symbol: str, side: Side, price
 
 def decimal(value: Fraction | int) -> Decimal:
     """Exact, or it fails."""
-    exact = Context(prec=200).divide(Decimal(Fraction(value).numerator), Decimal(Fraction(value).denominator))
+    if not value:  # most sides are empty
+        return Decimal(0)
+    exact = Context(prec=200).divide(Decimal(value.numerator), Decimal(value.denominator))
     assert Fraction(exact) == value
     return exact
 
