@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 import pytest
@@ -13,8 +14,9 @@ from coldframe.model.effects import LinkKind
 from tests.simulation.pump import Pump, Trader
 from tests.simulation.strategies import Puppet
 
+Params = Mapping[str, str | int]
 #: What another client does, what it does to take it back, and what the bot says of it with both values.
-CHANGES = {
+CHANGES: dict[str, tuple[str, Params, Params, tuple[str, str]]] = {
     "position mode": (
         "/fapi/v1/positionSide/dual",
         {"dualSidePosition": "true"},
@@ -53,7 +55,7 @@ def world(configured: AccountSettings = CONFIGURED) -> tuple[Pump, Puppet]:
     return pump, puppet
 
 
-def by_hand(pump: Pump, path: str, params: dict) -> None:
+def by_hand(pump: Pump, path: str, params: Params) -> None:
     assert pump.venue.by_hand("POST", path, params).status == 200
 
 
@@ -119,7 +121,7 @@ def test_settings_that_agree_are_never_told() -> None:
         (CONFIGURED, "/fapi/v1/marginType", {"symbol": "BNBUSDT", "marginType": "ISOLATED"}),
     ],
 )
-def test_what_the_configuration_does_not_name_may_be_anything(configured: AccountSettings, path: str, params: dict) -> None:
+def test_what_the_configuration_does_not_name_may_be_anything(configured: AccountSettings, path: str, params: Params) -> None:
     """Settings that are not configured, and those of a contract that no strategy trades."""
     pump, puppet = world(configured)
     pump.venue.exchange.admit("BNBUSDT", pump.now_ms)
