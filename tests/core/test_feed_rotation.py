@@ -316,7 +316,7 @@ class Rotating(Wires):
         super().__init__(Feed(plan([TRADES, DEPTH], LIMITS), LIMITS, lambda: 0.5))
 
     def at(self, name: StreamName) -> int:
-        return self.trades if name is TRADES else self.truth.now
+        return self.trades if name == TRADES else self.truth.now
 
     def subscribed(self, wire: Wire, name: StreamName) -> None:
         self.stretches[wire.id, name] = Stretch(self.at(name), self.at(name))
@@ -325,7 +325,7 @@ class Rotating(Wires):
         for _ in range(count):
             self.trades += 1
             for (_, name), stretch in self.stretches.items():
-                if name is TRADES:
+                if name == TRADES:
                     stretch.queue.append(agg_trade(self.trades))
         self.truth.move(count)
 
@@ -362,7 +362,7 @@ class Rotating(Wires):
         check(self.sync, self.truth)
 
     def moved(self, name: StreamName) -> None:
-        if name is DEPTH:
+        if name == DEPTH:
             self.book(StreamSwitched())
 
     def streams_lost(self, effect: StreamsLost) -> None:
@@ -374,8 +374,8 @@ class Rotating(Wires):
         """A link goes: what its counterpart had not begun to hear where this one had told up to may be missing."""
         for name in (TRADES, DEPTH):
             if self.feed.in_charge(name, gone):
-                told = (self.last_trade or 0) if name is TRADES else self.sync.book.update_id
-                others = [stretch for (link, of), stretch in self.stretches.items() if of is name and link != gone]
+                told = (self.last_trade or 0) if name == TRADES else self.sync.book.update_id
+                others = [stretch for (link, of), stretch in self.stretches.items() if of == name and link != gone]
                 if not any(other.began <= told for other in others):
                     self.may_miss.add(name)
 
