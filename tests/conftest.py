@@ -14,7 +14,7 @@ import pytest
 from trio.testing import MockClock
 
 from coldframe.plug import loader
-from tests import examples, hanging, sources
+from tests import examples, hanging
 from tests.hanging import pytest_runtest_protocol as pytest_runtest_protocol
 from tests.hanging import pytest_unconfigure as pytest_unconfigure
 from tests.virtual_time import jumping_clock
@@ -59,13 +59,6 @@ def _plugins_of_the_project() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loader, "entry_points", lambda group: points)
         yield
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _files_are_forgotten() -> Iterator[None]:
-    """What a module has parsed of the project goes with it: each collection of garbage would walk through it."""
-    yield
-    sources.forget()
 
 
 @pytest.fixture

@@ -87,6 +87,7 @@ def lines_of(what: Callable[[], object]) -> int:
         count += event == "line"
         return counted
 
+    what()  # what is imported or kept at the first time is
     before = sys.gettrace()
     sys.settrace(counted)
     try:
