@@ -87,7 +87,7 @@ def lines_of(what: Callable[[], object]) -> int:
         count += event == "line"
         return counted
 
-    what()  # what is imported or kept at the first time is
+    what()  # what the first time imports or keeps does not count
     before = sys.gettrace()
     sys.settrace(counted)
     try:
