@@ -56,7 +56,8 @@ PLAIN = {
     ),
     *("catalogue", "temper", "crowd", "dealer", "office", "ladder", "trader", "traders", "tape", "ledger", "pulse", "desire"),
 }
-IN_TEXTS = re.compile(rf"\b({'|'.join(sorted({*GIVEN_UP, 'gates', 'gated', 'brakes'} - PLAIN))})\b", re.IGNORECASE)
+SAID = sorted({*GIVEN_UP, "gates", "gated", "brakes"} - PLAIN)
+IN_TEXTS = re.compile(rf"\b({'|'.join(SAID)})\b", re.IGNORECASE)
 #: All documents but the two that say what is given up, and the story of changes.
 DOCUMENTS = [
     path
@@ -116,9 +117,15 @@ def said_in(prose: str) -> list[str]:
 def words_said(path: Path) -> list[str]:
     """The words that are given up in what a file says to its reader."""
     source = text_of(path)
-    if not IN_TEXTS.search(source):
+    if not stands_in(source, SAID) or not IN_TEXTS.search(source):
         return []
     return said_in(prose_of(source) if path.suffix == ".py" else source)
+
+
+def stands_in(source: str, words: Iterable[str]) -> bool:
+    """Whether any of these words stands in a text, be it within another one: only such a text is worth to be parsed."""
+    lowered = source.lower()
+    return any(word in lowered for word in words)
 
 
 def bare_verbs(nodes: Iterable[ast.AST]) -> list[str]:
@@ -126,8 +133,9 @@ def bare_verbs(nodes: Iterable[ast.AST]) -> list[str]:
     return [f"{function.lineno}: {function.name}" for function in functions if function.name.strip("_") in BARE]
 
 
-def classes(modules: Iterable[Iterable[ast.AST]]) -> Counter[str]:
-    return Counter(node.name for nodes in modules for node in nodes if isinstance(node, ast.ClassDef))
+def classes(modules: Iterable[str]) -> Counter[str]:
+    """How often each class name is given in these sources: a line that begins with `class` and has a body."""
+    return Counter(name for source in modules for name in re.findall(r"^[ \t]*class (\w+)(?=[(:\[])", source, re.MULTILINE))
 
 
 def breaking(paths: Iterable[Path], found_in: Callable[[Path], list[str]]) -> dict[str, list[str]]:
@@ -137,7 +145,8 @@ def breaking(paths: Iterable[Path], found_in: Callable[[Path], list[str]]) -> di
 
 @pytest.mark.parametrize(("paths", "kept"), [(SOURCES, set[str]()), (TESTS, OF_TESTS)], ids=["sources", "tests"])
 def test_no_name_uses_a_word_that_is_given_up(paths: list[Path], kept: set[str]) -> None:
-    assert breaking(paths, lambda path: given_up(nodes_of(path), kept)) == {}
+    read = [path for path in paths if stands_in(text_of(path), GIVEN_UP.keys() - kept)]
+    assert breaking(read, lambda path: given_up(nodes_of(path), kept)) == {}
     assert [path for path in paths for word in words_of(path.stem) if word in GIVEN_UP.keys() - kept] == []
 
 
@@ -183,7 +192,8 @@ def test_a_word_that_comes_back_in_a_text_is_found(source: str, words: list[str]
 
 
 def test_verbs_of_engine_and_exchange_have_an_object() -> None:
-    assert breaking(SIDES, lambda path: bare_verbs(nodes_of(path))) == {}
+    read = [path for path in SIDES if re.search(rf"def _*({'|'.join(BARE)})_*\(", text_of(path))]
+    assert breaking(read, lambda path: bare_verbs(nodes_of(path))) == {}
 
 
 def test_a_bare_verb_is_found() -> None:
@@ -191,12 +201,12 @@ def test_a_bare_verb_is_found() -> None:
 
 
 def test_no_class_name_stands_twice() -> None:
-    counted = classes(nodes_of(path) for path in PACKAGE.rglob("*.py"))
+    counted = classes(text_of(path) for path in PACKAGE.rglob("*.py"))
     assert {name for name, count in counted.items() if count > 1} == TWICE
 
 
 def test_a_class_name_that_stands_twice_is_found() -> None:
-    assert classes([nodes("class A: ..."), nodes("def f():\n    class A: ...")])["A"] == 2
+    assert classes(["class A: ...", "def f():\n    class A(B[int]): ..."])["A"] == 2
 
 
 def test_every_folder_is_in_the_glossary() -> None:

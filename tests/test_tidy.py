@@ -114,7 +114,7 @@ def facts(path: Path) -> Facts:
     tree, lines = tree_of(path), text_of(path).splitlines()
     found = Facts(bool(ast.get_docstring(tree)), [], set(), set(), set(), [], 0, [], [], [])
     fences = 0
-    for node in nodes_of(path):
+    for node in ast.walk(tree):
         found.named_one.extend([getattr(node, "lineno", 0)] * binds_one(node))
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef():
@@ -243,8 +243,13 @@ def said(path: Path) -> list[str]:
     return [str(text.value) for text in texts if not lines[text.lineno - 1].lstrip().startswith('"""')]
 
 
+AS_WE = re.compile(r"\b([Ww]e|us|[Oo]urs?)\b")
+
+
 def speaks_as_we(path: Path) -> list[str]:
-    return [" ".join(text.split())[:80] for text in said(path) if re.search(r"\b([Ww]e|us|[Oo]ur|[Oo]urs)\b", text)]
+    if not AS_WE.search(text_of(path)):
+        return []
+    return [" ".join(text.split())[:80] for text in said(path) if AS_WE.search(text)]
 
 
 def test_user_texts_speak_of_the_bot_and_the_exchange() -> None:
