@@ -1,0 +1,1 @@
+"""What things cost, each beside another way to do the same; see README.md."""

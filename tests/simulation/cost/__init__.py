@@ -1,0 +1,1 @@
+"""What a market message costs, counted, and the record that a test compares it with."""
