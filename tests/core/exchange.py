@@ -64,8 +64,6 @@ class Exchange:
         self.orders: dict[str, AtVenue] = {}
         self.trades: list[tuple[AtVenue, Trade]] = []
         self.refuses: dict[str, tuple[int, str]] = {}
-        #: Dead man's switches: when each symbol's runs out.
-        self.countdowns: dict[str, int] = {}
         self.listen_key = "secret-listen-key"
         #: Rules by symbol, as the list of contracts prints them: status, tick, step.
         self.rules: dict[str, tuple[str, str, str]] = dict.fromkeys(symbols, ("TRADING", "0.1", "0.001"))
@@ -185,11 +183,6 @@ class Exchange:
                     for (symbol, side), amount in net.items()
                     if amount
                 ]
-            case "/fapi/v1/countdownCancelAll":
-                self.countdowns[str(params["symbol"])] = self.now_ms + int(params["countdownTime"])
-                if not int(params["countdownTime"]):
-                    del self.countdowns[str(params["symbol"])]
-                return {"symbol": params["symbol"], "countdownTime": str(params["countdownTime"])}
             case "/fapi/v1/userTrades":
                 return self._user_trades(params)
             case "/fapi/v1/premiumIndex" | "/fapi/v1/assetIndex":
@@ -240,14 +233,6 @@ class Exchange:
         self.trades.append((order, trade))
         self.tell(order.lite(trade))
         self.report(order, ExecutionType.TRADE, trade)
-
-    def run_out(self, symbol: str) -> None:
-        """The dead man's switch of a symbol runs out."""
-        del self.countdowns[symbol]
-        for order in [order for order in self.orders.values() if order.symbol == symbol and order.status in ALIVE]:
-            order.end(OrderStatus.CANCELED)
-            order.at_ms = self.now_ms
-            self.report(order, ExecutionType.CANCELED)
 
     def external_order(self, client_order_id: str, symbol: str, side: Side, quantity: str, price: str) -> AtVenue:
         """Another client places an order on the same account."""

@@ -14,7 +14,6 @@ from coldframe.core.reconciliation.order_side import OrderSideLimits
 from coldframe.core.reconciliation.rounds import LIGHT_ROUND_MS
 from coldframe.core.state.journal_codec import fold
 from coldframe.core.state.order import Order
-from coldframe.core.state.orders import POSSIBLE_MS
 from coldframe.enums import AlgoStatus, ExecutionType, OrderStatus, OrderType
 from coldframe.model.effects import Level
 from coldframe.model.events import OrderChanged
@@ -26,7 +25,6 @@ from tests.core.told import AtVenue, D, place
 
 S = OrderState
 OPEN_ORDERS, ORDER, ALGOS = "/fapi/v1/openOrders", "/fapi/v1/order", "/fapi/v1/openAlgoOrders"
-COUNTDOWN = "/fapi/v1/countdownCancelAll"
 
 
 def listing(made: Scripted, change: Callable[[list[object]], list[object]], path: str = OPEN_ORDERS) -> None:
@@ -235,13 +233,9 @@ def test_filled_order_listed_as_open_stays_filled_as_an_incident() -> None:
 # -- ended by inference -----------------------------------------------------------------------------------------------
 
 
-def given_up(**trading: object) -> tuple[Scripted, Actor, Order]:
+def given_up() -> tuple[Scripted, Actor, Order]:
     """An order that the venue has, and that was proved absent."""
-    actor = Actor()
-    made = Scripted(actor, trading=OrderSideLimits(**trading)).ready()  # type: ignore[arg-type]
-    made.holds.add("order.place")
-    made.want(actor, place())
-    (order,) = made.engine.orders.live
+    made, actor, order = placed("order.place")
     made.refuse(-1007)
     made.holds.clear()
     made.run(12_000)
@@ -286,30 +280,6 @@ def test_the_word_of_the_venue_settles_what_a_person_has_said() -> None:
     made.exchange.report(venue, ExecutionType.CANCELED)
     made.beat()
     assert (state(order), order.ended_ms) == (S.CANCELED, venue.at_ms)
-
-
-def test_the_switch_stays_armed_while_an_order_may_come_back() -> None:
-    made, _, order = given_up(dead_man_ms=120_000)
-    assert list(made.engine.orders.live) == []
-    made.exchange.orders.clear()
-    made.effects.clear()
-    made.run(POSSIBLE_MS - 20_000)
-    assert "BTCUSDT" in made.exchange.countdowns
-    assert len(made.called(COUNTDOWN)) >= 18
-    made.run(60_000)
-    assert made.exchange.countdowns == {}
-    assert order.inferred
-
-
-def test_run_ending_with_a_missing_order_keeps_the_countdown() -> None:
-    made, _, _order = given_up(dead_man_ms=120_000)
-    assert made.engine.trading is not None
-    made.stop()
-    made.run(1_000)
-    assert made.ended is not None
-    assert "BTCUSDT" in made.exchange.countdowns
-    made.exchange.run_out("BTCUSDT")
-    assert {order.status for order in made.exchange.orders.values()} == {OrderStatus.CANCELED}
 
 
 # -- forgotten here, and after a restart ------------------------------------------------------------------------------

@@ -9,9 +9,9 @@ import pytest
 from coldframe import Cancel, Place, Quote, Quotes, Side, Target
 from coldframe.config.venue import EmbeddedVenue, VenueAccount
 from coldframe.enums import PositionSide
-from coldframe.wire.requests import Fault
 from tests.simulation.pump import Pump
 from tests.simulation.test_taken_positions import LONG, B, Puppet, by_hand, placed, world
+from tests.simulation.venue import refused
 
 D = Decimal
 BOTH = PositionSide.BOTH
@@ -136,12 +136,12 @@ def test_a_close_goes_on_when_part_of_the_room_is_free() -> None:
 def test_a_refusal_that_nothing_explains_is_tried_again() -> None:
     """The venue says that there is no room, and no order that takes it is known: a close must not wait for ever."""
     held = Held(LONG)
-    held.pump.venue.unable["order.place"] = (Fault(-4118, "no"), 400)
+    held.pump.venue.fates["order.place"] = refused(-4118)
     before = len(held.pump.sent)
     held.puppet.wanted = [Target(B, D(0))]
     held.pump.run(LONG_S)
     assert 8 <= len(placed(held.pump, before)) <= 14
-    held.pump.venue.unable.clear()
+    held.pump.venue.fates.clear()
     held.pump.until(lambda: held.pump.venue.position(B, LONG) == 0, 9)
 
 

@@ -34,6 +34,7 @@ from tests.simulation.ends import (
 )
 from tests.simulation.pump import Pump, Trader
 from tests.simulation.strategies import Puppet
+from tests.simulation.venue import UNANSWERED
 
 # -- what stays ---------------------------------------------------------------------------------------------------------
 
@@ -288,7 +289,7 @@ def test_o38_without_confirmation_the_end_says_what_may_vanish(how: str) -> None
     if how == "refused":
         pump.venue.busy.add(COUNTDOWN)
     else:
-        pump.venue.mute.add(COUNTDOWN)
+        pump.venue.fates[COUNTDOWN] = UNANSWERED
     began_ms = pump.now_ms
     pump.stop()
     assert 3_000 <= pump.now_ms - began_ms < 3_200

@@ -18,6 +18,7 @@ from coldframe.model.halting import HaltLevel
 from coldframe.model.inputs import HaltAsked
 from tests.simulation.pump import Pump, Trader
 from tests.simulation.strategies import Puppet as _Puppet
+from tests.simulation.venue import UNANSWERED
 
 B = "BTCUSDT"
 D = Decimal
@@ -305,7 +306,7 @@ def test_o34_until_a_start_has_compared_nothing_is_turned_over() -> None:
     pump, puppets = two("0.010", "0.004")
     pump.kill()
     by_hand(pump, Side.SELL, "0.014")
-    pump.venue.mute.add("GET /fapi/v1/userTrades")
+    pump.venue.fates["GET /fapi/v1/userTrades"] = UNANSWERED
     since = len(pump.sent)
     pump.restart()
     for puppet in puppets:

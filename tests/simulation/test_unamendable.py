@@ -12,9 +12,9 @@ from coldframe.core.state.limits import Budget
 from coldframe.model.effects import LinkKind
 from coldframe.model.intents import Intent
 from coldframe.model.orders import OrderState
-from coldframe.wire.requests import Fault
 from tests.simulation.pump import Pump, Trader
 from tests.simulation.strategies import Puppet
+from tests.simulation.venue import refused
 
 D = Decimal
 SYMBOL, SIZE = "BTCUSDT", D("0.010")
@@ -49,7 +49,7 @@ class World:
         self.puppet.wanted = [Quotes(SYMBOL, bids=[Quote(self.price, self.size)])]
 
     def refuse(self, code: int, status: int = 400) -> None:
-        self.pump.venue.unable["order.modify"] = (Fault(code, "no"), status)
+        self.pump.venue.fates["order.modify"] = refused(code, status=status)
 
     @property
     def bids(self) -> dict[Decimal, Decimal]:
@@ -86,7 +86,7 @@ def test_o39_a_quote_refused_for_good_is_placed_anew_at_once(code: int) -> None:
     assert (world.sent("order.modify"), world.sent("order.cancel"), world.sent("order.place")) == (1, 1, 2)
     assert world.most == SIZE
     assert len(world.pump.told("not amended any more")) == 1
-    world.pump.venue.unable.clear()
+    world.pump.venue.fates.clear()
     world.moves()
     assert (world.sent("order.modify"), world.sent("order.cancel")) == (2, 1)
 
@@ -103,7 +103,7 @@ def test_o39_an_unknown_method_is_tried_once_in_a_run(code: int, status: int) ->
     (name,) = world.pump.venue.open_orders()
     assert world.ask(Amend(name, world.price - 5)) == "NOT_AMENDABLE"
     world.pump.restart()
-    world.pump.venue.unable.clear()
+    world.pump.venue.fates.clear()
     world.pump.until(lambda: not world.pump.venue.open_orders())
     world.quote()
     world.pump.until(lambda: world.bids == {world.price: SIZE})
@@ -117,7 +117,7 @@ def test_an_order_refused_for_this_request_is_amended_later() -> None:
     world.quote(-10)
     world.pump.until(lambda: world.sent("order.modify") == 1)
     world.pump.run(0.1)
-    world.pump.venue.unable.clear()
+    world.pump.venue.fates.clear()
     world.pump.until(lambda: world.bids == {world.price: SIZE}, 1)
     assert (world.sent("order.modify"), world.sent("order.cancel"), world.sent("order.place")) == (2, 0, 1)
 
@@ -142,7 +142,7 @@ def test_a_quote_that_only_cannot_grow_stays_where_it_is(code: int) -> None:
     assert world.bids == {world.price: SIZE}
     assert world.sent("order.cancel") == 0
     assert 4 <= world.sent("order.modify") <= 9
-    world.pump.venue.unable.clear()
+    world.pump.venue.fates.clear()
     world.pump.until(lambda: world.bids == {world.price: 2 * SIZE}, 10)
 
 
@@ -169,7 +169,7 @@ def test_a_wrong_clock_says_nothing_about_amendments() -> None:
     world.quote(-10)
     world.pump.run(20)
     assert (world.sent("order.cancel"), world.bids) == (0, {world.price + 10: SIZE})
-    world.pump.venue.unable.clear()
+    world.pump.venue.fates.clear()
     world.pump.until(lambda: world.bids == {world.price: SIZE}, 10)
 
 
@@ -267,11 +267,11 @@ def test_the_cancel_goes_by_rest_when_the_link_is_down() -> None:
 def test_nothing_is_placed_while_the_cancel_is_in_doubt() -> None:
     world = World()
     world.refuse(-5026)
-    world.pump.venue.unable["order.cancel"] = (Fault(-1007, "timeout"), 408)
+    world.pump.venue.fates["order.cancel"] = refused(-1007, "timeout", 408)
     world.quote(-10)
     world.pump.run(20)
     assert world.sent("order.place") == 1
-    world.pump.venue.unable.clear()
+    world.pump.venue.fates.clear()
     world.pump.until(lambda: world.bids == {world.price: SIZE}, 10)
     assert (world.sent("order.place"), world.most) == (2, SIZE)
 
@@ -279,12 +279,12 @@ def test_nothing_is_placed_while_the_cancel_is_in_doubt() -> None:
 def test_refused_follow_up_order_waits_longer_each_time() -> None:
     world = World()
     world.refuse(-5026)
-    world.pump.venue.unable["order.place"] = (Fault(-2010, "no"), 400)
+    world.pump.venue.fates["order.place"] = refused(-2010)
     world.quote(-10)
     world.pump.run(20)
     assert not world.bids
     assert 4 <= world.sent("order.place") - 1 <= 8
-    world.pump.venue.unable.clear()
+    world.pump.venue.fates.clear()
     world.pump.until(lambda: world.bids == {world.price: SIZE}, 10)
 
 

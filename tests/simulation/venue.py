@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 
-import attrs
-
 from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.core.connectivity.signing import HmacSigner, Signer
 from coldframe.enums import PositionSide
@@ -28,7 +26,12 @@ from coldframe.wire.replies import ErrorBody
 from coldframe.wire.requests import Fault
 from coldframe.wire.rest import Answer
 
-__all__ = ["REST_TIMEOUT_MS", "VirtualVenue", "as_answer", "rest_request"]
+#: What becomes of a request that gets lost on its way.
+LOST = FaultDecision(carried_out=False, ending=ResponseMode.SILENT)
+#: What becomes of a request whose answer gets lost on its way.
+UNANSWERED = FaultDecision(ending=ResponseMode.SILENT)
+
+__all__ = ["LOST", "REST_TIMEOUT_MS", "UNANSWERED", "VirtualVenue", "as_answer", "refused", "rest_request"]
 
 
 class VirtualVenue(virtual_venue.VirtualVenue):
@@ -42,12 +45,10 @@ class VirtualVenue(virtual_venue.VirtualVenue):
         self.deaf: set[LinkKind] = set()
         #: Calls (verb and path) that find nothing, whatever there is.
         self.finds_nothing: set[str] = set()
-        #: Calls that are carried out and never answered.
-        self.mute: set[str] = set()
         #: Calls that are refused as the venue refuses what it cannot do now, and not carried out.
         self.busy: set[str] = set()
-        #: Methods of the WebSocket API that are refused in these words, with this status, and not carried out.
-        self.unable: dict[str, tuple[Fault, int]] = {}
+        #: What becomes of requests, by method or by verb and path, whatever the fault plan says.
+        self.fates: dict[str, FaultDecision] = {}
         #: Requests that were carried out: the WebSocket API's methods, and verb and path of REST, with their parameters.
         self.carried_out: list[tuple[str, Mapping[str, object]]] = []
 
@@ -108,24 +109,31 @@ class VirtualVenue(virtual_venue.VirtualVenue):
         """The account's open ordinary orders by client order id."""
         return {order.client_id: order for order in self.books(account).open.values()}
 
+    def countdowns(self, account: int = 0) -> dict[str, int]:
+        """When the account's dead man's switches run out, by symbol."""
+        timers = self.exchange.countdown_timers._due_ms
+        return {symbol: due_ms for (name, symbol), due_ms in timers.items() if name == self.keys[account].account}
+
     def waiting_orders(self, account: int = 0) -> dict[str, Algo]:
         """The account's conditional orders that wait for their trigger, by client order id."""
         return {algo.client_id: algo for algo in self.books(account).open_algos.values()}
 
 
+def refused(code: int, text: str = "no", status: int = 400) -> FaultDecision:
+    """What becomes of a request that is refused in these words, and not carried out."""
+    return FaultDecision(carried_out=False, instead=Fault(code, text), status=status)
+
+
 class WatchedApi(ApiRequests):
-    """Requests of the WebSocket API, some of which a test has refused."""
+    """Requests of the WebSocket API, to some of which a test has given another end."""
 
     def __init__(self, venue: VirtualVenue, session: ApiSession) -> None:
         super().__init__(venue.context, session)
         self._venue = venue
 
     def decide(self, asked: ApiRequest) -> FaultDecision:
-        decision, unable = super().decide(asked), self._venue.unable
-        if asked.method not in unable:
-            return decision
-        fault, status = unable[asked.method]
-        return attrs.evolve(decision, carried_out=False, instead=fault, status=status)
+        decision = super().decide(asked)
+        return self._venue.fates.get(asked.method, decision)
 
     def perform(self, asked: ApiRequest | None, frame: bytes) -> bytes:
         if asked is not None:
@@ -142,7 +150,7 @@ class WatchedRest(RestRequests):
 
     def decide(self, call: str, params: Mapping[str, object]) -> FaultDecision:
         decision = super().decide(call, params)
-        return attrs.evolve(decision, ending=ResponseMode.SILENT) if call in self._venue.mute else decision
+        return self._venue.fates.get(call, decision)
 
     def answer(self, request: RestRequest) -> RestAnswer:
         venue = self._venue
