@@ -20,6 +20,8 @@ from pictures import PICTURES
 from coldframe.config import schema
 from coldframe.config import venue as venue_tables
 from coldframe.core.marketdata.events import HOOK_OF
+from coldframe.data.archive.datasets import DATA_SETS, DataSet
+from coldframe.data.events import TELLERS
 from coldframe.model import events, intents, orders, view
 from coldframe.model.journal import BODIES
 from coldframe.plug.hookspecs import BotHooks, StrategyHooks
@@ -256,6 +258,20 @@ def _default(field: attrs.Attribute[Any]) -> str:
     return code(f'"{default}"' if isinstance(default, str) else default)
 
 
+# -- data ---------------------------------------------------------------------------------------------------------------
+
+
+def data_sets() -> str:
+    """What each data set of the archive gives."""
+    return table(("data set", "columns", "in order of", "repeated rows", "event"), map(_data_set, DATA_SETS.values()))
+
+
+def _data_set(data_set: DataSet) -> tuple[str, ...]:
+    event = code(TELLERS[data_set.name].event.__name__) if data_set.name in TELLERS else "none"
+    columns = ", ".join(code(field.column) for field in data_set.fields)
+    return code(data_set.name), columns, ", ".join(map(code, data_set.key)), str(data_set.repeats), event
+
+
 # -- documents --------------------------------------------------------------------------------------------------------
 
 PARTS: dict[str, Callable[[], str]] = {
@@ -273,6 +289,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "user events": user_event_table,
     "code classes": code_classes,
     "configuration": configuration,
+    "data sets": data_sets,
     "journal rows": lambda: table(["kind", "body"], ((code(kind), text) for kind, text in BODIES.items())),
     "journal schema": lambda: "```sql\n" + SCHEMA.strip() + "\n```",
     "order table": lambda: "```mermaid\n" + orders.diagram().split("\n\n")[0].rstrip() + "\n```",

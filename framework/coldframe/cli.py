@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NoReturn, TextIO, TypeAlias
 
+from coldframe.commands.arguments import columns_arguments
 from coldframe.errors import ColdframeError
 from coldframe.exits import Exit, gravest
 from coldframe.renamed import Renamed, note_renamed
@@ -243,6 +244,8 @@ def _other_verbs(verbs: _SubParsers) -> None:
         _verb(recordings, "verify", _recording_verify, "rebuild its books and compare them with its best prices", "file")
         for parser in recordings.choices.values():
             parser.set_defaults(called=name)
+        if name == "recording":
+            columns_arguments(_verb(recordings, "columns", _recording_columns, "turn a file into columns of integers", "file"))
 
 
 class _OldOption(argparse.Action):
@@ -459,6 +462,12 @@ def _recording_verify(args: argparse.Namespace) -> int:
 
     _note_old_verb(args, "verify")
     return recording_verify(args.file, _json_or_lines(args.json))
+
+
+def _recording_columns(args: argparse.Namespace) -> int:
+    from coldframe.commands.columns import make_columns
+
+    return make_columns(args, _json_or_lines(args.json))
 
 
 def _note_old_verb(args: argparse.Namespace, verb: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 BENCH = Path(__file__).resolve().parents[2] / "bench"
 LITTLE = {
     "bench/books.py": ["--events", "50"],
+    "bench/columns.py": ["--rows", "2000", "--turns", "1"],
     "bench/decoding.py": ["--turns", "1"],
     "bench/hotpath.py": ["--messages", "200"],
     "bench/input_log.py": ["--rounds", "1"],

@@ -1,4 +1,4 @@
-"""Reading files of lines, one line at a time: plain, gzip or zstd, and an honest word about a torn end.
+"""Reading files of lines, one line at a time: plain, gzip, zstd or the one file in a zip, and an honest word about a torn end.
 
 A file that was cut (a killed writer, an interrupted copy) ends in the middle of a line or of its compression: everything before is
 given, and the tear is reported with its line number.
@@ -7,6 +7,7 @@ given, and the tear is reported with its line number.
 from __future__ import annotations
 
 import gzip
+import zipfile
 from collections.abc import Generator
 from contextlib import closing
 from io import BufferedIOBase
@@ -22,6 +23,7 @@ from coldframe.wire.recording import LONGEST_LINE
 _GZIP: Final = b"\x1f\x8b"
 #: What gzip says of a file whose next member was cut after its first byte.
 _ONE_BYTE_LEFT: Final = repr(_GZIP[:1])
+_ZIP: Final = b"PK\x03\x04"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 #: Behind its first byte (0x50 to 0x5f): a frame that readers skip. pzstd and seekable files begin with one.
 _ZSTD_SKIPPABLE: Final = b"\x2a\x4d\x18"
@@ -96,6 +98,8 @@ class LineReader:
             self.tear = f"{self.path}:{self.at + 1}: the compressed file was cut off here"
         except OSError as error:
             raise ConfigError(f"{self.path}: cannot be read: {error.strerror or error}") from None
+        except zipfile.BadZipFile as error:
+            raise self.error(f"the zip is damaged: {error}") from None
         except damage_errors() as error:
             raise self.error(f"the compressed file is damaged: {error}") from None
         yield b"".join(parts)
@@ -108,4 +112,29 @@ def _open(path: Path) -> BufferedIOBase:
         return gzip.open(path, "rb")
     if magic == _ZSTD or (magic[1:] == _ZSTD_SKIPPABLE and magic[0] >> 4 == 5):
         return cast("BufferedIOBase", zstd_module(path).open(path, "rb"))
+    if magic == _ZIP:
+        return _OnlyMember(path)
     return path.open("rb")
+
+
+class _OnlyMember(BufferedIOBase):
+    """The one file in a zip. Raises `ConfigError` when there are several: the name of the zip says nothing about which is meant."""
+
+    def __init__(self, path: Path) -> None:
+        self._zip = zipfile.ZipFile(path)
+        members = [member for member in self._zip.infolist() if not member.is_dir()]
+        if len(members) != 1:
+            self._zip.close()
+            raise ConfigError(f"{path}: {len(members)} files in it; a zip with one is read")
+        if members[0].flag_bits & 1 or members[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            self._zip.close()
+            raise ConfigError(f"{path}: encrypted, or packed by another method than deflate; unpack it first")
+        self._file = cast("zipfile.ZipExtFile", self._zip.open(members[0]))
+
+    def read1(self, size: int = -1, /) -> bytes:
+        return self._file.read1(size)
+
+    def close(self) -> None:
+        self._file.close()
+        self._zip.close()
+        super().close()
