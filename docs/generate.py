@@ -219,6 +219,7 @@ _TABLES: tuple[tuple[str, type], ...] = (
     ("`[[streams]]`", schema.StreamTable),
     ("`[[strategies]]`", schema.StrategyTable),
     ("`budget` of a strategy", schema.BudgetTable),
+    ("`wants` of a strategy", schema.WantsTable),
     ("`[[strategies.overlays]]`", schema.OverlayTable),
     ("`[risk]`", schema.RiskTable),
     ("`first_minutes` of `[risk]`", schema.FirstMinutesTable),

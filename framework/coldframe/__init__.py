@@ -63,6 +63,7 @@ from coldframe.model.intents import (
 )
 from coldframe.model.orders import OrderState
 from coldframe.model.view import BookView, OrderView, Randomness, View
+from coldframe.model.wants import Wants
 from coldframe.plug.hookspecs import hookimpl
 
 __all__ = [
@@ -122,6 +123,7 @@ __all__ = [
     "VerdictCode",
     "View",
     "WakeMe",
+    "Wants",
     "Woken",
     "WorkingType",
     "hookimpl",

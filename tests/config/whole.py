@@ -158,6 +158,11 @@ max_open_orders = 5
 max_loss = "6.5"
 max_drawdown = 7
 
+[strategies.wants]
+band_bps = "1.5"
+every_ms = 250
+own_fills = true
+
 [strategies.params]
 anything = { goes = [1.5, "here"] }
 

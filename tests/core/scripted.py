@@ -57,6 +57,7 @@ from coldframe.model.inputs import (
 from coldframe.model.instruments import Instrument, Instruments
 from coldframe.model.intents import Intent
 from coldframe.model.journal import Row
+from coldframe.model.wants import Wants
 from coldframe.plug.hookspecs import EVENT_HOOKS
 from coldframe.testing import instrument
 from coldframe.units import NS_PER_MS
@@ -90,6 +91,7 @@ class Actor:
     id: str = "mm"
     symbols: Sequence[str] = ("BTCUSDT",)
     on_error: OnError = OnError.QUARANTINE
+    wants: Wants = Wants()
     acts: dict[str, Callable[[Any, StrategyView], object]] = attrs.field(factory=dict)
     reviews: Callable[[Intent], str | None] = lambda _: None
     hooks: frozenset[str] = EVENT_HOOKS

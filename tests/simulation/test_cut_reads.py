@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from coldframe import Cancel, Intent, OrderType, Place, Quote, Quotes, Side, hookimpl
+from coldframe import Cancel, Intent, OrderType, Place, Quote, Quotes, Side, Wants, hookimpl
 from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.core.state.limits import Budget
 from coldframe.model import inputs as told
@@ -21,6 +21,15 @@ from tests.simulation.pump import Pump, Trader, market_of
 Cut = Callable[[Sequence[bytes]], list[Sequence[bytes]]]
 CHANNELS = ("depth@100ms", "aggTrade", "bookTicker", "markPrice@1s")
 SETTINGS = Settings(seed=5, symbols=["BTCUSDT"], pace=Decimal(5))
+
+
+EVERYTHING = Wants()
+LESS = [
+    Wants(band_bps=Decimal("0.5")),
+    Wants(every_ms=70),
+    Wants(band_bps=Decimal("0.5"), every_ms=70, own_fills=True),
+    Wants(band_bps=1, own_fills=True),
+]
 
 
 def whole(frames: Sequence[bytes]) -> list[Sequence[bytes]]:
@@ -44,7 +53,8 @@ def anyhow(seed: int) -> Cut:
 class Watcher:
     """Keeps what it is told and what it can see then, and trades at random."""
 
-    def __init__(self) -> None:
+    def __init__(self, wants: Wants) -> None:
+        self.wants = wants
         self.seen: list[tuple[object, ...]] = []
 
     def look(self, event: StrategyEvent, view: View) -> list[Intent]:
@@ -116,11 +126,11 @@ class CutPump(Pump):
                 super()._step(told.FramesReceived(event.link, tuple(frames)), lane)
 
 
-def world(cut: Cut) -> tuple[CutPump, Watcher]:
+def world(cut: Cut, wants: Wants = EVERYTHING) -> tuple[CutPump, Watcher]:
     made: list[Watcher] = []
 
     def make() -> Watcher:
-        made.append(Watcher())
+        made.append(Watcher(wants))
         return made[-1]
 
     class Made(CutPump):
@@ -163,3 +173,12 @@ def test_a_book_event_comes_with_the_book_of_that_moment(uncut: tuple[CutPump, W
     books = [(event.update_id, update_id) for event, update_id, *_ in uncut[1].seen if isinstance(event, BookChanged)]
     assert len(books) > 50
     assert [told_id for told_id, _ in books] == [seen_id for _, seen_id in books]
+
+
+@pytest.mark.parametrize("wants", LESS, ids=str)
+def test_who_wants_less_hears_the_same_however_it_was_cut(uncut: tuple[CutPump, Watcher], wants: Wants) -> None:
+    pump, watcher = world(whole, wants)
+    assert 10 < len(watcher.seen) < len(uncut[1].seen) / 2
+    again, other = world(anyhow(3), wants)
+    assert again.sizes != pump.sizes
+    assert outcome(again, other) == outcome(pump, watcher)

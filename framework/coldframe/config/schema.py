@@ -11,6 +11,7 @@ import attrs
 from coldframe.config.secrets import REFERENCE
 from coldframe.config.venue import Venue
 from coldframe.ids import STRATEGY_ID
+from coldframe.model.wants import LONGEST_PAUSE_MS, WIDEST_BAND_BPS
 from coldframe.tables import Check, Unfit, between, key, matching, not_negative, one_of, positive
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -34,6 +35,11 @@ def _off_or(low: int, high: int) -> Check:
 def _margin(made: Any, field: attrs.Attribute[Any], value: Any) -> None:
     if value is not None:
         one_of("cross", "isolated")(made, field, value)
+
+
+def _band(_: Any, field: attrs.Attribute[Any], value: Any) -> None:
+    if value is not None and not 0 < value < WIDEST_BAND_BPS:
+        raise Unfit(field.name, f"must be above 0 and below {WIDEST_BAND_BPS}, not {value}")
 
 
 @attrs.frozen(kw_only=True)
@@ -144,6 +150,25 @@ class BudgetTable:
 
 
 @attrs.frozen(kw_only=True)
+class WantsTable:
+    """`wants` of a strategy: which events of the market it is told, whatever its class declares; without any key all of them."""
+
+    band_bps: Decimal | None = key(
+        "only when a price has left the band of so many basis points around what it was at the last call",
+        None,
+        check=_band,
+    )
+    every_ms: int | None = key(
+        "at most one call in so many milliseconds, after which the newest event is told",
+        None,
+        check=between(1, LONGEST_PAUSE_MS),
+    )
+    own_fills: bool = key(
+        "the next event after a fill of its own is told, whatever the other keys say; alone: no other is but the first", False
+    )
+
+
+@attrs.frozen(kw_only=True)
 class OverlayTable:
     """`[[strategies.overlays]]`: a plugin that watches over a strategy and may refuse its intents."""
 
@@ -174,6 +199,9 @@ class StrategyTable:
         check=_off_or(10, 600_000),
     )
     budget: BudgetTable = key("what it may do", BudgetTable)
+    wants: WantsTable | None = key(
+        "which events of on_book, on_ticker, on_trade and on_mark it is told; unset: those that its class declares, or all", None
+    )
     params: dict[str, Any] = key("its parameters, as the plugin's own class describes them", dict)
     overlays: list[OverlayTable] = key("plugins that watch over it", list)
 

@@ -436,7 +436,7 @@ class Engine:
                 self._changed = False
                 self.ending.step(event)
                 self._finish_if_over()
-            case "wake" | "settle":
+            case "wake" | "settle" | "wants":
                 self.strategies.step(event)
             case _:
                 if self.trading is not None:

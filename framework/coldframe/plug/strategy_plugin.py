@@ -15,6 +15,7 @@ from functools import cached_property
 from itertools import islice
 from typing import Any, Final
 
+import attrs
 import pluggy
 
 from coldframe.core.strategies.runtime import INTENTS_PER_CALL, OnError, is_intent
@@ -22,6 +23,7 @@ from coldframe.core.strategies.view import StrategyView
 from coldframe.errors import PluginError, StrategyFault, StrategyTooSlow
 from coldframe.model.events import StrategyEvent
 from coldframe.model.intents import Intent
+from coldframe.model.wants import Wants
 from coldframe.plug.fence import fenced, plain_text
 from coldframe.plug.hookspecs import EVENT_HOOKS, PROJECT, StrategyHooks
 from coldframe.text import class_name
@@ -42,8 +44,8 @@ class StrategyPlugin:
     """A strategy with its overlays, as the engine sees it (`coldframe.core.strategies.runtime.StrategyPort`).
 
     `stopwatch` reads a monotonic clock in nanoseconds; `on_slow` is told strategy, hook and duration of a call over budget, and a
-    call over `limit_ms` (0: none) is a fault: what it wanted is not done. Raises `PluginError` when an implementation does not fit
-    its hook.
+    call over `limit_ms` (0: none) is a fault: what it wanted is not done. `wants` takes the place of what the strategy declares.
+    Raises `PluginError` when an implementation does not fit its hook, or a declaration is not one.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class StrategyPlugin:
         stopwatch: Stopwatch | None = None,
         on_slow: SlowHook | None = None,
         limit_ms: int = 0,
+        wants: Wants | None = None,
     ) -> None:
         self.id = strategy_id
         self.symbols = tuple(symbols)
@@ -69,6 +72,8 @@ class StrategyPlugin:
         register(self._manager, strategy, strategy_id)
         for number, overlay in enumerate(overlays):
             register(self._manager, overlay, f"{strategy_id}.overlay{number}")
+        declared = _declared_wants(strategy, overlays)
+        self.wants = declared if wants is None else wants
         self._calls = {name: call for name in EVENT_HOOKS if (call := self._bind(name)) is not None}
         self.hooks = frozenset(self._calls)
         self._review = self._bind_review()
@@ -144,6 +149,25 @@ class StrategyPlugin:
             return None
 
         return review
+
+
+def _declared_wants(strategy: object, overlays: Sequence[object]) -> Wants:
+    """What a strategy says that it wants less of. Raises `PluginError` for what is not a declaration, and for one of an overlay."""
+    for overlay in overlays:
+        if _declaration_of(overlay) is not None:
+            raise PluginError(f"plugin {class_name(overlay)}: an overlay declares no wants: it is called with its strategy")
+    found = _declaration_of(strategy)
+    if found is None:
+        return Wants()
+    if type(found) is not Wants:
+        raise PluginError(f"plugin {class_name(strategy)}: wants must be a coldframe.Wants, not {class_name(found)}")
+    # A copy, so that what a plugin does to its own changes nothing.
+    return fenced(lambda line: PluginError(f"plugin {class_name(strategy)}: {line}"), attrs.evolve, found)
+
+
+def _declaration_of(plugin: object) -> object:
+    """The attribute `wants` of a plugin: of its class or its own. Its code may be asked for it."""
+    return fenced(lambda line: PluginError(f"plugin {class_name(plugin)}: {line}"), getattr, plugin, "wants", None)
 
 
 def _refusal_of(hook: str) -> Callable[[str], StrategyFault]:

@@ -19,8 +19,10 @@ from coldframe.config.load import Loaded, load, load_text, structure
 from coldframe.config.schema import Config, OverlayTable, StrategyTable
 from coldframe.core.marketdata.events import HOOK_OF
 from coldframe.core.strategies.runtime import OnError
+from coldframe.core.strategies.wants import PACED_HOOKS
 from coldframe.enums import PositionMode
 from coldframe.errors import ConfigError, PluginError
+from coldframe.model.wants import Wants
 from coldframe.plug.fence import fenced, plain_text
 from coldframe.plug.hookspecs import Check
 from coldframe.plug.loader import Plugin, PluginRegistry
@@ -59,6 +61,8 @@ class Part:
     params: object | None
     #: The event hooks it implements.
     hooks: frozenset[str] = frozenset()
+    #: Which events of the market its class declares that it wants.
+    wants: Wants = Wants()
 
     def make(self) -> object:
         """A fresh instance. Raises `PluginError` when its constructor does."""
@@ -93,6 +97,20 @@ class BotStrategy:
             stopwatch=stopwatch,
             on_slow=on_slow,
             limit_ms=self.table.hook_limit_ms,
+            wants=self.wants,
+        )
+
+    @property
+    def hooks(self) -> frozenset[str]:
+        """The event hooks that it or one of its overlays implements."""
+        return self.part.hooks.union(*(overlay.hooks for overlay in self.overlays))
+
+    @property
+    def wants(self) -> Wants:
+        """Which events of the market it is told: as its table says, or else as its class declares."""
+        table = self.table.wants
+        return (
+            self.part.wants if table is None else Wants(band_bps=table.band_bps, every_ms=table.every_ms, own_fills=table.own_fills)
         )
 
 
@@ -120,6 +138,8 @@ class Bot:
         """Warnings: hooks that no configured stream will ever call."""
         found = []
         for strategy in self.strategies:
+            if strategy.wants.own_fills and self.config.orders.mode == "off":
+                found.append(f"strategy {strategy.table.id} wants events after its own fills, but orders.mode is off: it has none")
             for hook in sorted(strategy.part.hooks & _CHANNEL_OF.keys()):
                 deaf = [symbol for symbol in strategy.symbols if not any(_calls(name, hook, symbol) for name in self.streams)]
                 if deaf:
@@ -286,7 +306,15 @@ class _Work:
             overlays = [self._part(overlay, (*at, "overlays", number)) for number, overlay in enumerate(table.overlays)]
             if part is not None and all(overlays):
                 found.append(BotStrategy(table, symbols, part, tuple(overlay for overlay in overlays if overlay is not None)))
+                self._check_wants(found[-1], at)
         return found
+
+    def _check_wants(self, strategy: BotStrategy, at: KeyPath) -> None:
+        """A rule for hooks that the strategy does not have was meant for something else."""
+        if not strategy.wants.everything and not PACED_HOOKS & strategy.hooks:
+            where = (*at, "plugin" if strategy.table.wants is None else "wants")
+            hooks = ", ".join(sorted(PACED_HOOKS))
+            self.find(where, f"wants holds back nothing: {strategy.part.plugin.name!r} has none of {hooks}")
 
     def _part(self, table: StrategyTable | OverlayTable, at: KeyPath) -> Part | None:
         part = self._load(table, at)
@@ -300,7 +328,10 @@ class _Work:
             if isinstance(table, StrategyTable) and not plugin.speaks:
                 self.find((*at, "plugin"), _mute(part.plugin.name, plugin))
                 return None
-            return attrs.evolve(part, hooks=plugin.hooks)
+            if isinstance(table, OverlayTable) and not plugin.wants.everything:
+                self.find((*at, "plugin"), f"{part.plugin.name!r} declares wants: an overlay is called with its strategy")
+                return None
+            return attrs.evolve(part, hooks=plugin.hooks, wants=plugin.wants)
         return None
 
     def _load(self, table: StrategyTable | OverlayTable, at: KeyPath) -> Part | None:

@@ -21,6 +21,7 @@ from coldframe.model.events import StrategyEvent
 from coldframe.model.halting import Halt
 from coldframe.model.inputs import Stamped
 from coldframe.model.intents import Intent
+from coldframe.model.wants import Wants
 from coldframe.runtime.build import Bot
 from coldframe.runtime.engine_setup import RunFacts
 from coldframe.trio_io.input_log import InputLog
@@ -86,6 +87,10 @@ class NotedPlugin:
     @property
     def on_error(self) -> OnError:
         return self._plugin.on_error
+
+    @property
+    def wants(self) -> Wants:
+        return self._plugin.wants
 
     def call(self, hook: str, event: StrategyEvent, view: StrategyView) -> Sequence[object]:
         self._notes.begin()

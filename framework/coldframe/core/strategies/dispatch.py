@@ -174,7 +174,7 @@ class Strategies:
         return can_only_reduce(order, quantity) and not replaced(order, own, quantity)
 
     def step(self, event: StrategiesInput) -> None:
-        """Takes in what has happened, or that a time has come (`wake:…`, `settle:…`)."""
+        """Takes in what has happened, or that a time has come (`wake:…`, `settle:…`, `wants:…`)."""
         match event:
             case BookUpdate():
                 self._book_updated(event)
@@ -196,12 +196,15 @@ class Strategies:
 
     def _woken(self, key: str) -> None:
         kind, strategy, name = key.split(":", 2)
+        runtime = self._runtimes.get(strategy)
         if kind == "settle":
             self._store.touch(strategy, name)
-            return
-        runtime = self._runtimes.get(strategy)
-        runtime.wakes.discard(name)
-        self._call(runtime, "on_wake", Woken(name, self._ctx.now_ns))
+        elif kind == "wake":
+            runtime.wakes.discard(name)
+            self._call(runtime, "on_wake", Woken(name, self._ctx.now_ns))
+        elif runtime.throttles is not None:
+            for hook, waited in runtime.throttles.release(name, self._ctx.now_ns):
+                self._call(runtime, hook, waited)
 
     def stopping(self) -> None:
         """The run is ending: only orders that protect an open position are taken."""
@@ -252,7 +255,8 @@ class Strategies:
         book, state = local.sync.book, local.sync.state
         event = BookChanged(update.symbol, self._ctx.now_ns, book.event_ms, book.update_id, state, update.rpi)
         for runtime in runtimes:
-            self._call(runtime, "on_book", event)
+            if runtime.throttles is None or runtime.throttles.passes("on_book", event, book, self._ctx):
+                self._call(runtime, "on_book", event)
 
     def _message(self, update: StreamMessage) -> None:
         """A message of any other stream has come."""
@@ -275,7 +279,8 @@ class Strategies:
             return  # an event that no strategy wants is never built
         event = event_of(update.name, message, self._ctx.now_ns)
         for runtime in runtimes:
-            self._call(runtime, hook, event)
+            if runtime.throttles is None or runtime.throttles.passes(hook, event, None, self._ctx):
+                self._call(runtime, hook, event)
 
     def _contract_changed(self, message: ContractInfo) -> None:
         self._state.contract_status(message.symbol, message.status)
@@ -306,6 +311,8 @@ class Strategies:
     def _tell_order(self, runtime: StrategyRuntime, event: OrderChanged | OrderFilled | PositionChanged) -> None:
         key = (runtime.id, event.symbol)
         if isinstance(event, OrderFilled):
+            if runtime.throttles is not None:
+                runtime.throttles.filled(event.symbol)
             self._call(runtime, "on_fill", event)
         elif isinstance(event, PositionChanged):
             self._desired.taken_away(runtime, event)
@@ -342,9 +349,7 @@ class Strategies:
     @property
     def _links_ready(self) -> bool:
         trading = self._trading
-        if trading is None or self._stopping:
-            return False
-        return trading.session.ready and trading.reports_complete
+        return trading is not None and not self._stopping and trading.session.ready and trading.reports_complete
 
     def _mute(self, runtime: StrategyRuntime, reason: str) -> None:
         """The strategy has raised: it is not called again, what it wanted lapses, its policy applies."""

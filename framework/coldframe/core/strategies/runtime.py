@@ -17,9 +17,11 @@ from coldframe.core.state.protection import OrderPolicy, graver
 from coldframe.core.state.strategy_account import StrategyAccount
 from coldframe.core.strategies.limit_strain import Strain
 from coldframe.core.strategies.view import StrategyView, StrategyWorld
+from coldframe.core.strategies.wants import Throttles
 from coldframe.model.events import StrategyEvent
 from coldframe.model.halting import Halt
 from coldframe.model.intents import Intent, Place, Verdict
+from coldframe.model.wants import Wants
 
 #: More intents than this from one call are cut off: something has run wild.
 INTENTS_PER_CALL = 100
@@ -48,6 +50,9 @@ class PluggedStrategy(Protocol):
 
     @property
     def on_error(self) -> OnError: ...
+    @property
+    def wants(self) -> Wants:
+        """Which events of the market it is told."""
 
     def call(self, hook: str, event: StrategyEvent, view: StrategyView) -> Sequence[object]:
         """Calls a hook. Raises `StrategyFault` when the strategy's code does."""
@@ -81,6 +86,12 @@ class StrategyRuntime:
     held_back: Counter[str] = attrs.field(factory=Counter)
     #: The limits of how often it may act that it meets all the time.
     strain: Strain = attrs.field(factory=Strain)
+    #: Where events of the market wait or are left out; None for a strategy that is told all of them.
+    throttles: Throttles | None = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        wants = self.plugin.wants
+        self.throttles = None if wants.everything else Throttles(self.plugin.id, wants)
 
     @property
     def id(self) -> str:
@@ -97,7 +108,7 @@ class StrategyRuntime:
 
     def mute(self, reason: str) -> None:
         """It has raised: it is not called again."""
-        self.muted, self.fault = True, reason
+        self.muted, self.fault, self.throttles = True, reason, None
 
     def part(self, policy: OrderPolicy) -> None:
         """It is muted, or the run ends: of several policies the gravest holds."""
