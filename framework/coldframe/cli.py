@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NoReturn, TextIO, TypeAlias
 
-from coldframe.commands.arguments import columns_arguments
+from coldframe.commands import arguments
 from coldframe.errors import ColdframeError
 from coldframe.exits import Exit, gravest
 from coldframe.renamed import Renamed, note_renamed
@@ -143,7 +143,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run_verbs(verbs: _SubParsers) -> None:
     run = _verb(verbs, "run", _run, "run a bot", "config")
-    run.add_argument("--for", dest="for_s", type=_seconds, metavar="TIME", help="end after a time such as 20s, 5m, 1h")
+    run.add_argument("--for", dest="for_s", type=arguments.seconds, metavar="TIME", help="end after a time such as 20s, 5m, 1h")
     _recording_option(run, "play this recording in the embedded venue")
     run.add_argument(
         "--speed", metavar="N", help='how fast a recording plays: 1, 10, "max"; that is not deterministic, least of all with max'
@@ -156,6 +156,14 @@ def _run_verbs(verbs: _SubParsers) -> None:
     run.add_argument("--live", action="store_true", help='allow orders.mode = "live": real money')
     run.add_argument("--plain", action="store_true", help="log lines instead of the live view")
 
+    backtest = _verb(verbs, "backtest", _backtest, "run a bot on a recording, or on the synthetic market, in no time", "config")
+    _recording_option(backtest, "the market: this recording, at the time when it was recorded")
+    backtest.add_argument("--for", dest="for_s", type=arguments.seconds, metavar="TIME", help="end after a time such as 5m or 1h")
+    for way, what in (("feed", "market data to the bot"), ("entry", "requests to the exchange"), ("answer", "answers to the bot")):
+        text = f"how long {what} travel (5)"
+        backtest.add_argument(f"--{way}-ms", type=arguments.milliseconds, default=5, metavar="MS", help=text)
+    backtest.add_argument("--journal", type=Path, metavar="FILE", help="keep the journal of the run in this file")
+
     _verb(verbs, "check", _check, "check a configuration without connecting", "config")
 
     replay = _verb(
@@ -167,9 +175,11 @@ def _run_verbs(verbs: _SubParsers) -> None:
     determinism = _verb(
         verbs, "determinism", _determinism, "run a configuration twice on virtual time, and compare every step", "config"
     )
-    determinism.add_argument("--minutes", type=_minutes, default=2.0, metavar="M", help="virtual minutes of each run (default: 2)")
     determinism.add_argument(
-        "--seeds", type=_seeds, default=1, metavar="N", help="for so many seeds of the venue, from its own on (1)"
+        "--minutes", type=arguments.minutes, default=2.0, metavar="M", help="virtual minutes of each run (default: 2)"
+    )
+    determinism.add_argument(
+        "--seeds", type=arguments.seeds, default=1, metavar="N", help="for so many seeds of the venue, from its own on (1)"
     )
 
 
@@ -206,9 +216,9 @@ def _journal_verbs(verbs: _SubParsers) -> None:
     _verb(journals, "verify", _journal_verify, "prove every row, and that they fold to what the checkpoints say", where)
     prune = _verb(journals, "prune", _journal_prune, "delete old rows for good, while no bot runs on the journal", where)
     keep = "what is younger stays (30); 0 keeps only what a restart needs"
-    prune.add_argument("--keep-days", type=_days, default=30, metavar="N", help=keep)
+    prune.add_argument("--keep-days", type=arguments.days, default=30, metavar="N", help=keep)
     tail = _verb(journals, "tail", _journal_tail, "the last rows", where)
-    tail.add_argument("-n", type=_count, default=20, dest="count", metavar="N", help="how many (20)")
+    tail.add_argument("-n", type=arguments.count, default=20, dest="count", metavar="N", help="how many (20)")
     _verb(journals, "orders", _journal_orders, "every order as it was last seen", where)
     _verb(journals, "fills", _journal_fills, "every fill with its fee", where)
     export = _verb(journals, "export", _journal_export, "rows, orders or fills as CSV or JSON", where)
@@ -245,7 +255,9 @@ def _other_verbs(verbs: _SubParsers) -> None:
         for parser in recordings.choices.values():
             parser.set_defaults(called=name)
         if name == "recording":
-            columns_arguments(_verb(recordings, "columns", _recording_columns, "turn a file into columns of integers", "file"))
+            arguments.columns_arguments(
+                _verb(recordings, "columns", _recording_columns, "turn a file into columns of integers", "file")
+            )
 
 
 class _OldOption(argparse.Action):
@@ -275,46 +287,6 @@ def _verb(
     parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     parser.set_defaults(verb=run)
     return parser
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a valid number of rows")
-    return int(text)
-
-
-def _days(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 5:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days from 0 to 99999")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
-    digits = text.rstrip("smh")
-    try:
-        seconds = float(digits) * units[text[len(digits) :]]
-    except (ValueError, KeyError):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 20s, 5m or 1h") from None
-    if not 0 < seconds < 1e9:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a valid length of a run")
-    return seconds
-
-
-def _minutes(text: str) -> float:
-    try:
-        minutes = float(text)
-    except ValueError:
-        minutes = 0.0
-    if not 0 < minutes <= 10_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a valid number of minutes (above 0, at most 10000)")
-    return minutes
-
-
-def _seeds(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 4 or not 1 <= int(text) <= 1_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a valid number of seeds (1 to 1000)")
-    return int(text)
 
 
 def _version_or_help(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
@@ -349,6 +321,16 @@ def _run(args: argparse.Namespace) -> int:
         debug=args.debug,
         out=_json_or_lines(args.json),
     )
+
+
+def _backtest(args: argparse.Namespace) -> int:
+    from coldframe.commands.backtest import backtest
+    from coldframe.runtime.backtest import BacktestOptions
+    from coldframe.runtime.pump import Latency
+
+    latency = Latency(feed_ms=args.feed_ms, entry_ms=args.entry_ms, answer_ms=args.answer_ms)
+    options = BacktestOptions(for_s=args.for_s, latency=latency, journal=args.journal)
+    return backtest(args.config, args.recording, options, _json_or_lines(args.json), debug=args.debug)
 
 
 def _check(args: argparse.Namespace) -> int:

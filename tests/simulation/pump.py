@@ -30,7 +30,7 @@ from coldframe.plug.strategy_plugin import StrategyPlugin
 from coldframe.runtime import pump
 from coldframe.runtime.build import build, read
 from coldframe.runtime.engine_setup import of_configuration
-from coldframe.runtime.pump import START_MS, TRAVEL_MS, TURN_MS, market_of
+from coldframe.runtime.pump import START_MS, TRAVEL_MS, TURN_MS, Latency, market_of
 from coldframe.runtime.venues import listed_symbols
 from coldframe.wire.codec import Census, decode
 from coldframe.wire.names import StreamName
@@ -84,7 +84,10 @@ class Pump(pump.Pump):
         symbols = sorted({symbol for trader in traders for symbol in trader.symbols})
         given = settings or Settings(seed=seed)
         super().__init__(
-            given, market or StillMarket(symbols, START_MS, given.funding_interval_s), travel_ms=travel_ms, turn_ms=turn_ms
+            given,
+            market or StillMarket(symbols, START_MS, given.funding_interval_s),
+            latency=Latency.all_ways(travel_ms),
+            turn_ms=turn_ms,
         )
         self.traders, self._setup, self._streams = traders, setup, streams
         self._channels, self._symbols, self._seed = channels, symbols, seed

@@ -1,4 +1,7 @@
-"""Arguments of verbs that have many. Imports nothing of the product: `--help` stays fast."""
+"""Arguments of verbs that have many, and the values that the texts of arguments stand for.
+
+Imports nothing of the product: `--help` stays fast.
+"""
 
 from __future__ import annotations
 
@@ -20,3 +23,49 @@ def columns_arguments(verb: argparse.ArgumentParser) -> None:
         default="by-date",
         help="what the time of a row of metrics is: start or end of its five minutes (the end before 2026-06-25)",
     )
+
+
+def count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid number of rows")
+    return int(text)
+
+
+def days(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 5:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days from 0 to 99999")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
+    digits = text.rstrip("smh")
+    try:
+        seconds = float(digits) * units[text[len(digits) :]]
+    except (ValueError, KeyError):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 20s, 5m or 1h") from None
+    if not 0 < seconds < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid length of a run")
+    return seconds
+
+
+def minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = 0.0
+    if not 0 < minutes <= 10_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid number of minutes (above 0, at most 10000)")
+    return minutes
+
+
+def seeds(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 4 or not 1 <= int(text) <= 1_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid number of seeds (1 to 1000)")
+    return int(text)
+
+
+def milliseconds(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 5 or int(text) > 60_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid number of milliseconds (0 to 60000)")
+    return int(text)

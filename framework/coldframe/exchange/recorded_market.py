@@ -1,7 +1,7 @@
 """A recorded market: plays a recording word for word at real speed, faster, or as fast as its listeners read.
 
-It begins when the first listener has subscribed to a depth stream, so that no listener misses the beginning. Its market time is
-the recording's own; the venue's orders and answers stay on the venue's clock.
+It begins when the first listener has subscribed to a depth stream, so that no listener misses the beginning, or at a time that is
+given. Its market time is the recording's own; the venue's orders and answers stay on the venue's clock.
 """
 
 from __future__ import annotations
@@ -37,11 +37,16 @@ _LAST_WORD_MS: Final = 1000
 
 
 class RecordedMarket(ReplicatedMarket):
-    """The market of a recording. Raises `ConfigError` when the recording does not have the contracts that are wanted."""
+    """The market of a recording; it begins at `begins_ms`, or with its first listener.
+
+    Raises `ConfigError` when the recording does not have the contracts that are wanted.
+    """
 
     follows_clock = False
 
-    def __init__(self, settings: Settings, start_ms: int, info: RecordingInfo, lines: RecordingLines) -> None:
+    def __init__(
+        self, settings: Settings, start_ms: int, info: RecordingInfo, lines: RecordingLines, begins_ms: int | None = None
+    ) -> None:
         contracts, unknown = chosen([symbol.contract() for symbol in info.symbols.values()], settings.symbols)
         if unknown:
             raise ConfigError(f"venue.embedded.symbols: no {', '.join(unknown)} on {info.name}; it has {', '.join(info.symbols)}")
@@ -54,8 +59,8 @@ class RecordedMarket(ReplicatedMarket):
         #: Market time per time of the venue, as a fraction; None is as fast as listeners read.
         self._speed = None if settings.speed == "max" else Decimal(settings.speed).as_integer_ratio()
         self._lines, self._left = lines, iter(lines)
-        self._wanted = self._held_up = False
-        self._begins_ms: int | None = None
+        self._wanted, self._held_up = begins_ms is not None, False
+        self._begins_ms = begins_ms
         self._now_ms = start_ms
         #: The line that is played next, and when. There is none before playback begins, and none behind the end.
         self._head: RecordingLine | None = None

@@ -8,6 +8,7 @@ from coldframe.exchange.recorded_market import RecordedMarket
 from coldframe.exchange.recording_info import RecordingInfo, look_through
 from coldframe.exchange.settings import EmbeddedVenue as Settings
 from coldframe.exchange_server.recording_files import read_recording
+from coldframe.units import NS_PER_MS
 
 
 def read_recording_info(path: str | Path) -> RecordingInfo:
@@ -19,3 +20,14 @@ def recorded_market(settings: Settings, start_ms: int) -> RecordedMarket:
     """The market of the recording that the settings name. Raises `ConfigError` when it cannot be played."""
     path = settings.recording or ""
     return RecordedMarket(settings, start_ms, read_recording_info(path), read_recording(path))
+
+
+def backtest_market(settings: Settings, lead_ms: int) -> tuple[RecordedMarket, RecordingInfo, int]:
+    """The market of the same recording at the time when it was recorded, what it holds, and when the exchange's clock begins.
+
+    That is `lead_ms` before the first line, so that a bot is ready when the market begins. Raises `ConfigError` likewise.
+    """
+    path = settings.recording or ""
+    info = read_recording_info(path)
+    begins_ms = info.first_ns // NS_PER_MS
+    return RecordedMarket(settings, begins_ms - lead_ms, info, read_recording(path), begins_ms), info, begins_ms - lead_ms

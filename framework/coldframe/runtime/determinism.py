@@ -28,13 +28,11 @@ from coldframe.errors import ColdframeError, ConfigError
 from coldframe.model import inputs as told
 from coldframe.model.effects import Effect
 from coldframe.runtime.build import Bot, build, read
-from coldframe.runtime.engine_setup import RunFacts, engine_setup
 from coldframe.runtime.input_logs import CallNotes, NotedPlugin
 from coldframe.runtime.pump import Pump, market_of
 from coldframe.runtime.replay import StepDifference, first_that_differs, text_of
 from coldframe.runtime.venues import listed_symbols
 from coldframe.units import arithmetic
-from coldframe.wire.rest import Answer
 
 #: How long a process may take: for its start, and for each virtual minute (seconds). Then it ends itself and shows where it stood.
 _START_S: Final = 60
@@ -197,19 +195,11 @@ class _Run(Pump):
             raw = msgspec.Raw(calls_out(calls)), msgspec.Raw(effects_out(effects))
             self._tell(PlayedStep(seq=self.steps, at_ns=self.now_ns, kind=kind, calls=raw[0], effects=raw[1]))
 
-    def exchange_info(self) -> Answer:
-        return self.venue.ask("GET", "/fapi/v1/exchangeInfo")
-
 
 def play(bot: Bot, minutes: float, tell: Callable[[PlayedStep], object]) -> None:
     """Runs a bot on virtual time for so many minutes, or until it ends."""
-    settings = bot.config.venue.embedded
-    run = _Run(settings, tell)
-    while (answer := run.exchange_info()).status != 200:  # a start may be asked to wait
-        run.passed(lambda: False, int(answer.headers.get("retry-after", "1")))
-    facts = RunFacts(exchange_info=answer.body, epoch_ms=run.now_ms, seed=str(settings.seed), can_log_on=True)
-    run.turn()
-    run.begin(engine_setup(bot, facts, [NotedPlugin(strategy.make_plugin(), run.notes) for strategy in bot.strategies]))
+    run = _Run(bot.config.venue.embedded, tell)
+    run.start(bot, [NotedPlugin(strategy.make_plugin(), run.notes) for strategy in bot.strategies])
     run.passed(lambda: not run.running, minutes * 60)
     tell(PlayedStep(seq=run.steps, at_ns=run.now_ns, kind=END))
 

@@ -12,14 +12,20 @@ from itertools import count
 from random import Random
 from typing import Any, Final, assert_never
 
+import attrs
+
 from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.core.connectivity.signing import sign_api, stamp
 from coldframe.core.engine import Engine, EngineSetup
+from coldframe.core.strategies.runtime import PluggedStrategy
+from coldframe.errors import ConfigError
 from coldframe.exchange.market_source import MarketSource
 from coldframe.exchange.synthetic import SyntheticMarket
 from coldframe.exchange_server.recording import recorded_market
 from coldframe.model import effects as do
 from coldframe.model import inputs as told
+from coldframe.runtime.build import Bot
+from coldframe.runtime.engine_setup import RunFacts, engine_setup
 from coldframe.runtime.virtual_venue import VirtualVenue, as_answer, rest_request
 from coldframe.units import NS_PER_MS, NS_PER_S
 from coldframe.wire.api import METHODS, Security, request_frame
@@ -38,16 +44,41 @@ def market_of(settings: Settings) -> MarketSource:
     return SyntheticMarket(settings, START_MS, {}, Random)
 
 
+@attrs.frozen(kw_only=True)
+class Latency:
+    """How long everything travels between bot and exchange, one way, in milliseconds."""
+
+    #: A market event, from the exchange to the bot.
+    feed_ms: int = TRAVEL_MS
+    #: A request or a frame of control, from the bot to the exchange.
+    entry_ms: int = TRAVEL_MS
+    #: An answer or an event of the account, from the exchange to the bot.
+    answer_ms: int = TRAVEL_MS
+
+    @classmethod
+    def all_ways(cls, ms: int) -> Latency:
+        """The same for everything."""
+        return cls(feed_ms=ms, entry_ms=ms, answer_ms=ms)
+
+
 class Pump(do.EffectRunner):
     """A world on virtual time: its venue, the links to it, and the bot whose engine `begin` starts."""
 
     engine: Engine
     venue: VirtualVenue
 
-    def __init__(self, settings: Settings, market: MarketSource, *, travel_ms: int = TRAVEL_MS, turn_ms: int = TURN_MS) -> None:
-        self.now_ns = START_MS * NS_PER_MS
+    def __init__(
+        self,
+        settings: Settings,
+        market: MarketSource,
+        *,
+        start_ms: int = START_MS,
+        latency: Latency = Latency(),
+        turn_ms: int = TURN_MS,
+    ) -> None:
+        self.now_ns = start_ms * NS_PER_MS
         self.settings, self.market = settings, market
-        self._travel_ms, self._turn_ms = travel_ms, turn_ms
+        self.latency, self._turn_ms = latency, turn_ms
         #: What is to come: its time, its lane, the key of a timer (or nothing), in which order it was asked for, and what it does.
         self._heap: list[tuple[int, int, str, int, Callable[[], None]]] = []
         self._order, self._seq = count(), count(1)
@@ -118,6 +149,18 @@ class Pump(do.EffectRunner):
         self.venue.turn()
         self.later(self._turn_ms, self.turn)
 
+    def start(self, bot: Bot, plugins: Sequence[PluggedStrategy]) -> None:
+        """Asks the venue what a run asks before it begins, and begins. Raises `ConfigError` for contracts that it does not list."""
+        while (answer := self.venue.ask("GET", "/fapi/v1/exchangeInfo")).status != 200:  # a start may be asked to wait
+            self.passed(lambda: False, int(answer.headers.get("retry-after", "1")))
+        facts = RunFacts(exchange_info=answer.body, epoch_ms=self.now_ms, seed=str(self.settings.seed), can_log_on=True)
+        setup = engine_setup(bot, facts, plugins)
+        missing = [symbol for symbol in bot.contracts if symbol not in setup.instruments]
+        if missing:
+            raise ConfigError(*(f"{bot.loaded.source.path}: the venue does not list {symbol}" for symbol in missing))
+        self.turn()
+        self.begin(setup)
+
     def begin(self, setup: EngineSetup) -> None:
         """Starts a run of the bot."""
         self.life += 1
@@ -155,13 +198,14 @@ class Pump(do.EffectRunner):
         socket = self.venue.sockets.get(link)
         market = socket is not None and socket.kind is do.LinkKind.MARKET
         lane, life = told.Lane.MARKET if market else told.Lane.PRIVATE, self.life
+        travel_ms = self.latency.feed_ms if market else self.latency.answer_ms
 
         def arrive() -> None:
             frames = self._arriving.pop(link, None) if self.life == life else None
             if frames and self.running:
                 self._step(told.FramesReceived(link, tuple(frames)), lane)
 
-        self._at(self.now_ns + self._travel_ms * NS_PER_MS, lane, arrive)
+        self._at(self.now_ns + travel_ms * NS_PER_MS, lane, arrive)
 
     def backlog(self, link: str) -> int:
         """How many frames are on their way to the bot."""
@@ -169,7 +213,7 @@ class Pump(do.EffectRunner):
 
     def lost(self, link: str, reason: str) -> None:
         """The exchange has cut a link."""
-        self.give(told.LinkLost(link, reason), after_ms=self._travel_ms)
+        self.give(told.LinkLost(link, reason), after_ms=self.latency.answer_ms)
 
     # -- effects ------------------------------------------------------------------------------------------------------
 
@@ -185,7 +229,7 @@ class Pump(do.EffectRunner):
             case do.CloseLink(link):
                 self.venue.close(link)
             case do.SendControl(link, frame):
-                self.later(self._travel_ms, lambda: self.venue.control(link, frame))
+                self.later(self.latency.entry_ms, lambda: self.venue.control(link, frame))
             case do.SendRequest():
                 self._send(effect)
             case do.CallRest():
@@ -211,7 +255,7 @@ class Pump(do.EffectRunner):
         link = effect.link
         taken = self.venue.connect(link, effect.kind, effect.path, self)
         opened = told.LinkOpened(link) if taken else told.LinkLost(link, self.venue.unreachable or "connection refused")
-        self.give(opened, after_ms=self._travel_ms)
+        self.give(opened, after_ms=self.latency.answer_ms)
 
     def _wake(self, key: str, at_ns: int) -> None:
         self._timers[key] = at_ns
@@ -232,7 +276,7 @@ class Pump(do.EffectRunner):
         self.asked(method, effect.params)
         frame = request_frame(request_id, method, self._signed(method, effect.params))
         self.give(told.RequestWritten(link, request_id, self.stamp_ms))
-        self.later(self._travel_ms, lambda: self.venue.request(link, frame))
+        self.later(self.latency.entry_ms, lambda: self.venue.request(link, frame))
 
     def _signed(self, method: str, params: Mapping[str, str | int]) -> Mapping[str, str | int]:
         signer, security = self.venue.signer(), METHODS[method].security
@@ -253,6 +297,6 @@ class Pump(do.EffectRunner):
             if self.life == life:
                 reason = "" if answer else self.venue.unreachable or "no answer"
                 said = told.RestAnswered(call_id, as_answer(answer) if answer else None, sent_ns, reason)
-                self.give(said, after_ms=self._travel_ms)
+                self.give(said, after_ms=self.latency.answer_ms)
 
-        self.later(self._travel_ms, lambda: self.venue.call(request, back))
+        self.later(self.latency.entry_ms, lambda: self.venue.call(request, back))

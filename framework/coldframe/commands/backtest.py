@@ -1,0 +1,101 @@
+"""`coldframe backtest`: a bot on the market of a recording, or on the synthetic one, as fast as it can be computed."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout, suppress
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from coldframe.model.effects import Level, Log
+from coldframe.runtime.backtest import Backtest, BacktestObserver, BacktestOptions, backtest_lines, read_backtest
+from coldframe.runtime.report import summary_lines
+from coldframe.text import printable
+from coldframe.trio_io.clock import monotonic_s, wall_text
+from coldframe.units import NS_PER_S
+
+#: The line of progress is written at most so often (seconds).
+_AGAIN_S: Final = 0.2
+
+Out = Callable[[object, Sequence[str]], None]
+
+
+class Progress(BacktestObserver):
+    """Log lines on stderr, and on a terminal a line that says how far the backtest is."""
+
+    def __init__(self, for_s: float | None, *, debug: bool = False) -> None:
+        self.events, self.stopped = 0, False
+        self._for_s, self._lowest = for_s, (Level.WARNING, Level.ERROR) if not debug else tuple(Level)
+        self._began_s = self._shown_s = monotonic_s()
+        self._shows = sys.stderr.isatty()
+
+    @property
+    def took_s(self) -> float:
+        """How long it has taken so far, in seconds of the clock on the wall."""
+        return monotonic_s() - self._began_s
+
+    def log(self, line: Log, at_ns: int) -> None:
+        if line.level in self._lowest:
+            mark = "" if line.level in (Level.INFO, Level.DEBUG) else f"{line.level.value}: "
+            self._write(f"{wall_text(at_ns)} {mark}{printable(line.text)}\n")
+
+    def progress(self, virtual_ns: int, events: int) -> None:
+        self.events, now_s = events, monotonic_s()
+        if self._shows and now_s - self._shown_s > _AGAIN_S:
+            self._shown_s = now_s
+            self._write(f"\r{self._text(virtual_ns)}\x1b[K")
+
+    def stopping(self) -> bool:
+        return self.stopped
+
+    def end(self) -> None:
+        """Takes the line of progress away."""
+        if self._shows:
+            self._write("\r\x1b[K")
+
+    def _text(self, virtual_ns: int) -> str:
+        took_s, passed_s = max(self.took_s, 0.001), virtual_ns / NS_PER_S
+        rate = f"{passed_s:.0f} s of the market, {self.events} events, {self.events / took_s:.0f} a second"
+        if self._for_s is None or not passed_s:
+            return rate
+        return f"{rate}, {passed_s / self._for_s:.0%}, {max(self._for_s - passed_s, 0) * took_s / passed_s:.0f} s left"
+
+    @staticmethod
+    def _write(text: str) -> None:
+        with suppress(OSError):  # a terminal that has gone must not keep a run from ending well
+            sys.stderr.write(text)
+            sys.stderr.flush()
+
+
+def backtest(path: Path, recording: Path | None, options: BacktestOptions, out: Out, *, debug: bool = False) -> int:
+    """`coldframe backtest`. Ctrl-C ends it as the end of the market would, and what was done is shown."""
+    progress = Progress(options.for_s, debug=debug)
+    # Stdout carries the result and nothing else, whatever a strategy prints.
+    with redirect_stdout(sys.stderr):
+        bot = read_backtest(path, recording, options.for_s)
+        with _interrupted_by_hand(progress):
+            document = Backtest(bot, options, progress).play()
+        progress.end()
+    # How long it took is no part of the document: equal runs have equal documents.
+    rate = f"  {progress.events} events in {progress.took_s:.1f} s: {progress.events / progress.took_s:.0f} a second"
+    out(document, [*summary_lines(document), *backtest_lines(document), rate])
+    return int(document["exit_code"])
+
+
+@contextmanager
+def _interrupted_by_hand(progress: Progress) -> Iterator[None]:
+    """Ctrl-C asks for the end, and once more ends at once."""
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if progress.stopped:
+            raise KeyboardInterrupt
+        progress.stopped = True
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,242 @@
+"""A backtest: the bot of a configuration on virtual time, from the first event of its market to the last.
+
+It is the pump with another end: the same engine, and the embedded exchange with its matching, fees, funding, margin and refusals.
+Nothing opens a socket, and no time passes but the market's. Equal files give equal results, in every process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import setcontext
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+
+from coldframe.config.load import Loaded
+from coldframe.config.schema import Config, JournalTable
+from coldframe.config.venue import EmbeddedVenue as Settings
+from coldframe.config.venue import VenueAccount
+from coldframe.enums import PositionMode
+from coldframe.errors import ColdframeError, ConfigError
+from coldframe.exchange.market_source import MarketSource
+from coldframe.exchange_server.recording import backtest_market
+from coldframe.model.effects import AppendJournal, Level, Log
+from coldframe.model.inputs import StopAsked
+from coldframe.runtime.build import Bot, build, read
+from coldframe.runtime.pump import START_MS, Latency, Pump, market_of
+from coldframe.runtime.report import RunEnd, run_summary
+from coldframe.runtime.venues import listed_symbols
+from coldframe.trio_io.journal_chain import Entry
+from coldframe.trio_io.journalfile import JournalFile
+from coldframe.units import NS_PER_MS, NS_PER_S, arithmetic
+
+#: The exchange is there so long before the first event of a recording (milliseconds): the bot has logged on and subscribed by then.
+LEAD_MS: Final = 2_000
+#: After the end of the market, how long the bot may still work on what it brought (seconds).
+_DRAIN_S: Final = 0.5
+#: So many rows of the journal are written at once.
+_ROWS_AT_ONCE: Final = 1_000
+#: How far the virtual clock goes between two looks at whether to stop, and two reports of progress (seconds).
+_SLICE_S: Final = 1.0
+
+
+@attrs.frozen(kw_only=True)
+class BacktestOptions:
+    """What the command line adds to a configuration. `for_s` None: until the market ends."""
+
+    for_s: float | None = None
+    latency: Latency = Latency()
+    #: Keeps the journal of the run in this file; it must not be there yet.
+    journal: Path | None = None
+
+
+class BacktestObserver:
+    """What looks at a backtest. This one looks away."""
+
+    def log(self, line: Log, at_ns: int) -> None:
+        """A line for people, at a time of the market."""
+
+    def progress(self, virtual_ns: int, events: int) -> None:
+        """How much of the market has passed, and how many events it has brought; about once a second of market time."""
+
+    def stopping(self) -> bool:
+        """Whether to stop here: asked as often as progress is told."""
+        return False
+
+
+def read_backtest(path: Path, recording: Path | None, for_s: float | None = None) -> Bot:
+    """The bot of a configuration, for a backtest: on the embedded venue, on paper, without a journal of its own.
+
+    A bot of a real venue needs a `recording`, which takes the place of that venue's streams; the synthetic market, which never
+    ends, needs a time `for_s` that it is to last. Raises `ConfigError`.
+    """
+    changes: dict[str, Any] = {"recording": str(recording), "market": "recording"} if recording is not None else {}
+    loaded = in_backtest(read(path, **changes))
+    settings = loaded.config.venue.embedded
+    if settings.market != "recording" and for_s is None:
+        raise ConfigError(f"{path}: the synthetic market does not end by itself: --for 1h, or a recording: --recording FILE")
+    return build(loaded, listed_symbols(settings))
+
+
+def in_backtest(loaded: Loaded) -> Loaded:
+    """The same configuration for a backtest: it trades on paper, whatever it does elsewhere; strategies, risk and streams stay."""
+    config = loaded.config
+    settings = config.venue.embedded
+    if config.venue.environment != "embedded" and settings.market != "recording":
+        text = f'environment = "{config.venue.environment}": a backtest needs a recording of its market: --recording FILE'
+        raise ConfigError(f"{loaded.source.path}: {text}")
+    return attrs.evolve(loaded, config=_evolved(config, settings))
+
+
+def _evolved(config: Config, settings: Settings) -> Config:
+    accounts = settings.accounts
+    if config.venue.environment != "embedded":
+        accounts = [VenueAccount(name="backtest", hedge_mode=config.orders.position_mode == PositionMode.HEDGE)]
+    embedded = attrs.evolve(settings, accounts=accounts, speed="1")
+    venue = attrs.evolve(config.venue, environment="embedded", embedded=embedded)
+    orders = attrs.evolve(config.orders, mode="paper")
+    return attrs.evolve(config, venue=venue, orders=orders, journal=JournalTable())
+
+
+@attrs.frozen
+class _Market:
+    """The market of a backtest, when its exchange's clock begins, and what of it is made up."""
+
+    source: MarketSource
+    start_ms: int
+    made_up: tuple[str, ...]
+    #: What is wrong with the recording, in one line each.
+    notes: tuple[str, ...] = ()
+
+
+def _market_of(settings: Settings) -> _Market:
+    if settings.market != "recording":
+        return _Market(market_of(settings), START_MS, ("everything: the synthetic market",))
+    source, info, start_ms = backtest_market(settings, LEAD_MS)
+    unmarked = [symbol for symbol in source.markets if not info.symbols[symbol].has_marks]
+    untraded = [symbol for symbol in source.markets if info.symbols[symbol].trade_name is None]
+    made_up = [f"mark price of {symbol}: the middle of its book" for symbol in unmarked]
+    made_up += [f"trades of {symbol}: none; an order rests until the book crosses it" for symbol in untraded]
+    return _Market(source, start_ms, tuple(made_up), (info.note,) if info.note else ())
+
+
+class Backtest(Pump):
+    """One backtest. `play` runs it to its end."""
+
+    def __init__(self, bot: Bot, options: BacktestOptions, observer: BacktestObserver) -> None:
+        settings = bot.config.venue.embedded
+        self._market = _market_of(settings)
+        super().__init__(settings, self._market.source, start_ms=self._market.start_ms, latency=options.latency)
+        self._bot, self._options, self._observer = bot, options, observer
+        self._journal: JournalFile | None = None
+        self._rows: list[Entry] = []
+
+    # -- what the bot does --------------------------------------------------------------------------------------------
+
+    def recorded(self, row: AppendJournal) -> None:
+        if self._journal is not None:
+            self._rows.append((self.now_ns, row.kind, row.ref, row.body))
+            if len(self._rows) >= _ROWS_AT_ONCE:
+                self._write_rows()
+
+    def _write_rows(self) -> None:
+        if self._journal is not None and self._rows:
+            self._journal.write(self._rows)
+            self._rows.clear()
+
+    def logged(self, line: Log) -> None:
+        self._observer.log(line, self.now_ns)
+
+    # -- the run ------------------------------------------------------------------------------------------------------
+
+    def play(self) -> dict[str, Any]:
+        """Runs the bot to its end. Returns the document that `coldframe backtest --json` prints.
+
+        Raises `ConfigError` for a market that cannot be played, `ColdframeError` when the bot has to give up.
+        """
+        setcontext(arithmetic())
+        for note in (*self._bot.notes, *self._market.notes):
+            self.logged(Log(Level.WARNING, note))
+        self._open_journal()
+        try:
+            self.start(self._bot, [strategy.make_plugin() for strategy in self._bot.strategies])
+            how = self._play_market()
+            if self.running:
+                self.give(StopAsked(how))
+            self.passed(lambda: not self.running, self._bot.config.orders.grace_ms / 1_000 + 1)
+            if self.failed is not None:
+                raise ColdframeError(*self.failed.text.split("\n"))
+            self._write_rows()
+        finally:
+            if self._journal is not None:
+                self._journal.close()
+        return self._document(how)
+
+    def _open_journal(self) -> None:
+        path = self._options.journal
+        if path is None:
+            return
+        if path.exists():
+            raise ConfigError(f"{path}: is there already; a backtest begins a journal of its own")
+        self._journal = JournalFile(path, self._bot.loaded.described)
+
+    def _play_market(self) -> str:
+        """Lets the market pass. Returns what ended it, in the word of the summary."""
+        for_s = self._options.for_s
+        end_ns = None if for_s is None else self.now_ns + int(for_s * NS_PER_S)
+        while not self._stands():
+            left_s = _SLICE_S if end_ns is None else (end_ns - self.now_ns) / NS_PER_S
+            if left_s <= 0:
+                return "duration"
+            self.passed(self._stands, min(_SLICE_S, left_s))
+            self._observer.progress(self.now_ns - self._market.start_ms * NS_PER_MS, self.engine.market.payloads)
+            if self._observer.stopping():
+                return "signal"
+        if not self.running:
+            return "halt"
+        self.passed(lambda: not self.running, _DRAIN_S)
+        return "recording_end"
+
+    def _stands(self) -> bool:
+        """Whether the market or the bot has come to its end."""
+        return not self.running or self._market.source.ended
+
+    # -- what came of it ----------------------------------------------------------------------------------------------
+
+    def _document(self, how: str) -> dict[str, Any]:
+        elapsed_ns = self.now_ns - self._market.start_ms * NS_PER_MS
+        summary = run_summary(self._bot, self.engine, RunEnd(how, elapsed_ns, self.finished or ""))
+        return {
+            **summary,
+            "verb": "backtest",
+            "from_ms": self._market.start_ms,
+            "to_ms": self.now_ms,
+            "market": self._bot.config.venue.embedded.recording or "synthetic",
+            "assumptions": assumptions(self._options.latency),
+            "made_up": list(self._market.made_up),
+        }
+
+
+def assumptions(latency: Latency) -> list[str]:
+    """What a backtest supposes of the exchange, each in a sentence."""
+    ways = f"{latency.feed_ms} ms for market data, {latency.entry_ms} ms for requests, {latency.answer_ms} ms for answers"
+    return [
+        f"everything travels for a constant time: {ways}",
+        "an order rests behind all that stands at its price; trades there use up what is ahead of it, and what is cancelled"
+        " there stood behind it as long as anything did",
+        "the market does not react to the bot's orders; what they have taken from a level stays taken until the level changes",
+    ]
+
+
+def backtest_lines(document: dict[str, Any]) -> Sequence[str]:
+    """What the summary of a run does not say, for people."""
+    lines = [f"  market: {document['market']}, {_moment(document['from_ms'])} to {_moment(document['to_ms'])}"]
+    lines += [f"  assumed: {text}" for text in document["assumptions"]]
+    return lines + [f"  not in the data: {text}" for text in document["made_up"]]
+
+
+def _moment(epoch_ms: int) -> str:
+    """A moment as people read it: UTC, to the second."""
+    return datetime.fromtimestamp(epoch_ms // 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
