@@ -52,6 +52,9 @@ CANCEL_AGAIN_MS: Final = 1_000
 #: Pause before a cancel is repeated while it is in doubt: until then the query that was made has had its time.
 DOUBT_AGAIN_MS: Final = 5_000
 
+#: What a request about an order was sent for.
+OrderPurpose = PendingPlace | PendingCancel | PendingAmend | PendingQuery | PendingAlgoQuery
+
 R = TypeVar("R", bound=Reply)
 
 
@@ -237,14 +240,29 @@ class OrderExecutor:
                 self.cancel_leaving()
                 self.inquiry.give_up_old()
                 self._forget_late()
-            case Returned(PendingAlgoQuery(order)):
-                self._algo_queried(order, event.answer)
-            case Returned():
-                self._follow_answer(as_event(event))
-            case Answered() | Unanswered():
-                self._follow_answer(event)
+            case Answered() | Unanswered() | Returned():
+                self._take_back(event)
             case unknown:
                 assert_never(unknown)
+
+    def _take_back(self, event: Answered | Unanswered | Returned) -> None:
+        """Follows what came back about an order, as the order is known now: an ended one may have been taken in anew meanwhile.
+
+        What comes back about one that has been forgotten says nothing new: only what is settled is forgotten.
+        """
+        purpose = event.purpose
+        if isinstance(purpose, OrderPurpose):
+            known = self._orders.get(purpose.order.client_order_id)
+            if known is None:
+                self.inquiry.answered(purpose.order)
+                return
+            if known is not purpose.order:
+                event = attrs.evolve(event, purpose=attrs.evolve(purpose, order=known))
+        match event:
+            case Returned(PendingAlgoQuery(order)):
+                self._algo_queried(order, event.answer)
+            case _:
+                self._follow_answer(as_event(event))
 
     def _written(self, event: RequestWritten) -> None:
         """From now on its order may exist."""
