@@ -86,7 +86,7 @@ class Pump(pump.Pump):
         super().__init__(
             given,
             market or StillMarket(symbols, START_MS, given.funding_interval_s),
-            latency=Latency.all_ways(travel_ms),
+            latency=Latency(feed_ms=travel_ms, entry_ms=travel_ms, answer_ms=travel_ms),
             turn_ms=turn_ms,
         )
         self.traders, self._setup, self._streams = traders, setup, streams

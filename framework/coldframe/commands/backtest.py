@@ -79,7 +79,7 @@ def backtest(path: Path, recording: Path | None, options: BacktestOptions, out: 
         with _interrupted_by_hand(progress):
             document = Backtest(bot, options, progress).play()
         progress.end()
-    # How long it took is no part of the document: equal runs have equal documents.
+    # The document does not say how long it took: equal runs have equal documents.
     rate = f"  {progress.events} events in {progress.took_s:.1f} s: {progress.events / progress.took_s:.0f} a second"
     out(document, [*summary_lines(document), *backtest_lines(document), rate])
     return int(document["exit_code"])

@@ -55,11 +55,6 @@ class Latency:
     #: An answer or an event of the account, from the exchange to the bot.
     answer_ms: int = TRAVEL_MS
 
-    @classmethod
-    def all_ways(cls, ms: int) -> Latency:
-        """The same for everything."""
-        return cls(feed_ms=ms, entry_ms=ms, answer_ms=ms)
-
 
 class Pump(do.EffectRunner):
     """A world on virtual time: its venue, the links to it, and the bot whose engine `begin` starts."""

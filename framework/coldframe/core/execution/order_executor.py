@@ -258,11 +258,10 @@ class OrderExecutor:
                 return
             if known is not purpose.order:
                 event = attrs.evolve(event, purpose=attrs.evolve(purpose, order=known))
-        match event:
-            case Returned(PendingAlgoQuery(order)):
-                self._algo_queried(order, event.answer)
-            case _:
-                self._follow_answer(as_event(event))
+        if isinstance(event, Returned) and isinstance(event.purpose, PendingAlgoQuery):
+            self._algo_queried(event.purpose.order, event.answer)
+        else:
+            self._follow_answer(as_event(event))
 
     def _written(self, event: RequestWritten) -> None:
         """From now on its order may exist."""
