@@ -71,6 +71,7 @@ TROUBLES: dict[str, Any] = {
     "strained": (str,),
     "fees_estimated": list,
     "changed_by_others": (int,),
+    "left_out": int,
 }
 
 

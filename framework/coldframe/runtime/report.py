@@ -176,6 +176,7 @@ def _strategy(runtime: StrategyRuntime, engine: Engine) -> dict[str, Any]:
         **({"fees_estimated": unpriced} if (unpriced := engine.state.prices.unpriced(account.fees)) else {}),
         "fees_by_asset": {asset: money(amount) for asset, amount in sorted(account.fees.items())},
         "funding": money(engine.state.prices.worth(account.funding)),
+        **({"left_out": runtime.throttles.left_out} if runtime.throttles is not None else {}),
         **{name: said for name, said in _troubles(runtime, engine).items() if said},
     }
 
@@ -225,6 +226,8 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
             + (f" (estimated: no price of {', '.join(strategy['fees_estimated'])})" if "fees_estimated" in strategy else "")
             + (f", funding {strategy['funding']}" if strategy["funding"] != "0" else "")
         )
+        if "left_out" in strategy:
+            lines.append(f"    {strategy['left_out']} events of its market left out, as its wants say")
         lines += [f"    position changed {count} times: {cause}" for cause, count in strategy.get("changed_by_others", {}).items()]
         refused = {code: count for code, count in strategy["verdicts"].items() if code not in ("ACCEPTED", "NO_CHANGE")}
         if "fault" in strategy:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from fractions import Fraction
 from typing import Any
 
 import attrs
@@ -16,7 +15,7 @@ from coldframe import Wants
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.marketdata.book import Book
 from coldframe.core.strategies import wants as tested
-from coldframe.core.strategies.wants import PacedEvent, Throttles
+from coldframe.core.strategies.wants import Throttles
 from coldframe.enums import Side
 from coldframe.model.effects import LinkKind, WakeAt
 from coldframe.model.events import (
@@ -32,6 +31,7 @@ from coldframe.model.events import (
 )
 from coldframe.units import NS_PER_MS
 from tests.core.scripted import Actor, Scripted
+from tests.core.strategies.wantsrule import Calls, Fill, Moment, calls_of, lane_of
 from tests.core.told import place
 
 D = Decimal
@@ -45,23 +45,6 @@ HOOKS = {
     TradePrinted: "on_trade",
     MarkPriceChanged: "on_mark",
 }
-
-
-@attrs.frozen
-class Fill:
-    """An order of the strategy trades."""
-
-    symbol: str
-
-
-@attrs.frozen
-class Moment:
-    """An event at a time, with the best bid and ask that it shows; a price is there twice where it has one only."""
-
-    ms: int
-    what: PacedEvent | Fill
-    bid: int | None = None
-    ask: int | None = None
 
 
 @st.composite
@@ -80,7 +63,8 @@ def moments(draw: st.DrawFn) -> list[Moment]:
 
 
 def moment(draw: st.DrawFn, kind: str, ms: int, stamp: dict[str, Any], bid: int | None, ask: int | None, price: int) -> Moment:
-    unit, figures = D(1), dict.fromkeys(("open", "high", "low", "volume", "quote_volume"), D(1))
+    unit = D(1)
+    figures: dict[str, Any] = dict.fromkeys(("open", "high", "low", "volume", "quote_volume"), unit)
     match kind:
         case "fill":
             return Moment(ms, Fill(stamp["symbol"]))
@@ -105,58 +89,8 @@ def moment(draw: st.DrawFn, kind: str, ms: int, stamp: dict[str, Any], bid: int 
         case "day":
             return Moment(ms, DaySummaryChanged(**stamp, close=D(price), **figures), price, price)
         case _:
-            more = dict.fromkeys(("change", "change_percent", "weighted_average", "last_quantity"), unit)
+            more: dict[str, Any] = dict.fromkeys(("change", "change_percent", "weighted_average", "last_quantity"), unit)
             return Moment(ms, DayStatsChanged(**stamp, close=D(price), trades=1, **figures, **more), price, price)
-
-
-Lane = tuple[str, type, bool]
-Calls = dict[Lane, list[tuple[int, PacedEvent]]]
-
-
-def lane_of(event: PacedEvent) -> Lane:
-    return event.symbol, type(event), isinstance(event, BookChanged) and event.rpi
-
-
-# -- the rule, naively --------------------------------------------------------------------------------------------------
-
-
-def outside(now: int | None, then: int | None, band_bps: Decimal | int) -> bool:
-    if now is None or then is None:
-        return now is not then
-    return abs(Fraction(now) - then) > Fraction(then) * Fraction(band_bps) / 10_000
-
-
-def calls_of_lane(wants: Wants, tale: Sequence[Moment], lane: Lane) -> list[tuple[int, PacedEvent]]:
-    """The calls with events of one kind in one symbol, told moment by moment."""
-    calls: list[tuple[int, PacedEvent]] = []
-    shown: Moment | None = None
-    waiting: Moment | None = None
-    filled = False
-    for ms in range(tale[-1].ms + (wants.every_ms or 0) + 2):
-        early = bool(calls) and wants.every_ms is not None and ms < calls[-1][0] + wants.every_ms
-        if waiting is not None and not early:
-            calls.append((ms, waiting.what))  # type: ignore[arg-type]
-            shown, waiting = waiting, None
-        for moment in (moment for moment in tale if moment.ms == ms):
-            if isinstance(moment.what, Fill):
-                filled |= wants.own_fills and moment.what.symbol == lane[0]
-                continue
-            if lane_of(moment.what) != lane:
-                continue
-            early = bool(calls) and wants.every_ms is not None and ms < calls[-1][0] + wants.every_ms
-            at_once = shown is None or filled or getattr(shown.what, "state", 0) != getattr(moment.what, "state", 0)
-            if wants.band_bps is None:
-                asked = wants.every_ms is not None
-            else:
-                pairs = ((moment.bid, shown and shown.bid), (moment.ask, shown and shown.ask))
-                asked = any(outside(now, then, wants.band_bps) for now, then in pairs)
-            waiting = None
-            if at_once or (asked and not early):
-                calls.append((ms, moment.what))
-                shown, filled = moment, False
-            elif asked:
-                waiting = moment
-    return calls
 
 
 # -- the throttles -----------------------------------------------------------------------------------------------------------
@@ -224,8 +158,7 @@ RULES = st.builds(
 def test_it_tells_what_the_rule_says(wants: Wants, tale: list[Moment]) -> None:
     driven = Driven(wants)
     calls = driven.play(tale)
-    lanes = {lane_of(moment.what) for moment in tale if not isinstance(moment.what, Fill)}
-    assert calls == {lane: calls_of_lane(wants, tale, lane) for lane in lanes}
+    assert calls == calls_of(wants, tale)
     told = sum(len(of_lane) for of_lane in calls.values())
     assert told + driven.throttles.left_out == driven.offered
     if wants.every_ms is not None and wants.band_bps is None:
@@ -242,10 +175,12 @@ def mark(ms: int, price: int) -> Moment:
     return Moment(ms, event, price, price)
 
 
-def told(wants: Wants, *tale: Moment) -> list[tuple[int, Decimal]]:
+def told(wants: Wants, *tale: Moment) -> list[tuple[int, int]]:
     """When `on_mark` was called, and with which price."""
     calls = Driven(wants).play(tale)
-    return [(ms, event.mark_price) for of_lane in calls.values() for ms, event in of_lane if isinstance(event, MarkPriceChanged)]
+    return [
+        (ms, int(event.mark_price)) for of_lane in calls.values() for ms, event in of_lane if isinstance(event, MarkPriceChanged)
+    ]
 
 
 def test_a_price_on_the_edge_of_its_band_has_not_left_it() -> None:
@@ -282,7 +217,8 @@ def test_the_event_after_an_own_fill_comes_at_once() -> None:
 
 def test_what_has_no_rule_is_never_held_back() -> None:
     throttles, ctx = Throttles("mm", Wants(own_fills=True)), StepContext(lambda: 0.5)
-    candle = CandleChanged("BTCUSDT", 0, 0, "1m", 0, 0, *[D(1)] * 7, 1, True)
+    unit = D(1)
+    candle = CandleChanged("BTCUSDT", 0, 0, "1m", 0, 0, unit, unit, unit, unit, unit, unit, unit, 1, True)
     assert [throttles.passes("on_candle", candle, None, ctx) for _ in range(3)] == [True] * 3
 
 

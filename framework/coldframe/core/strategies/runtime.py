@@ -108,7 +108,9 @@ class StrategyRuntime:
 
     def mute(self, reason: str) -> None:
         """It has raised: it is not called again."""
-        self.muted, self.fault, self.throttles = True, reason, None
+        self.muted, self.fault = True, reason
+        if self.throttles is not None:
+            self.throttles.stop()
 
     def part(self, policy: OrderPolicy) -> None:
         """It is muted, or the run ends: of several policies the gravest holds."""

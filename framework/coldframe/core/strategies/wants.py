@@ -134,12 +134,13 @@ class Throttles:
         #: By symbol, then by kind of event.
         self._throttles: dict[str, dict[str, Throttle]] = {}
         self._count = 0
+        self._stopped = False
         #: Events that the strategy was not told, for good.
         self.left_out = 0
 
     def passes(self, hook: str, event: StrategyEvent, book: Book | None, ctx: StepContext) -> bool:
         """Whether a hook is called with this event now. An event that comes too early waits for a timer, or for a newer event."""
-        if hook not in PACED_HOOKS:
+        if hook not in PACED_HOOKS or self._stopped:
             return True
         paced = cast("PacedEvent", event)
         kind = _kind_of(paced)
@@ -172,12 +173,17 @@ class Throttles:
     def release(self, name: str, now_ns: int) -> tuple[tuple[str, StrategyEvent], ...]:
         """The timer of a throttle has come: the hook to call with the event that has waited, if one still does."""
         kind, symbol = name.split(":", 1)
-        throttle = self._throttles[symbol][kind]
-        event = throttle.waiting
-        if event is None or now_ns < throttle.free_ns:
+        throttle = self._throttles.get(symbol, {}).get(kind)
+        event = None if throttle is None else throttle.waiting
+        if throttle is None or event is None or now_ns < throttle.free_ns:
             return ()
         throttle.note_call(self._wants, event, throttle.prices, now_ns)
         return ((throttle.hook, event),)
+
+    def stop(self) -> None:
+        """The strategy is not called any more: nothing waits for it."""
+        self._stopped = True
+        self._throttles.clear()
 
     def filled(self, symbol: str) -> None:
         """An order of the strategy has traded in this symbol."""
