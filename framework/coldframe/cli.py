@@ -158,11 +158,7 @@ def _run_verbs(verbs: _SubParsers) -> None:
 
     backtest = _verb(verbs, "backtest", _backtest, "run a bot on a recording, or on the synthetic market, in no time", "config")
     _recording_option(backtest, "the market: this recording, at the time when it was recorded")
-    backtest.add_argument("--for", dest="for_s", type=arguments.seconds, metavar="TIME", help="end after a time such as 5m or 1h")
-    for way, what in (("feed", "market data to the bot"), ("entry", "requests to the exchange"), ("answer", "answers to the bot")):
-        text = f"how long {what} travel (5)"
-        backtest.add_argument(f"--{way}-ms", type=arguments.milliseconds, default=5, metavar="MS", help=text)
-    backtest.add_argument("--journal", type=Path, metavar="FILE", help="keep the journal of the run in this file")
+    arguments.backtest_arguments(backtest)
 
     _verb(verbs, "check", _check, "check a configuration without connecting", "config")
 
@@ -324,13 +320,9 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _backtest(args: argparse.Namespace) -> int:
-    from coldframe.commands.backtest import backtest
-    from coldframe.runtime.backtest import BacktestOptions
-    from coldframe.runtime.pump import Latency
+    from coldframe.commands.backtest import run_backtest
 
-    latency = Latency(feed_ms=args.feed_ms, entry_ms=args.entry_ms, answer_ms=args.answer_ms)
-    options = BacktestOptions(for_s=args.for_s, latency=latency, journal=args.journal)
-    return backtest(args.config, args.recording, options, _json_or_lines(args.json), debug=args.debug)
+    return run_backtest(args, _json_or_lines(args.json))
 
 
 def _check(args: argparse.Namespace) -> int:

@@ -32,6 +32,7 @@ max_connections = 100
 pace = "2"
 recording = "recordings/one.jsonl.gz"
 speed = "2.5"
+queue_model = "evenly"
 port = 8443
 tls_certificate = "certs/chain.pem"
 tls_key = "/etc/keys/key.pem"

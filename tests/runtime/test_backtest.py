@@ -18,7 +18,7 @@ from coldframe.errors import ConfigError
 from coldframe.exchange_server.recording_files import read_recording
 from coldframe.model.effects import AppendJournal
 from coldframe.model.journal import RowKind
-from coldframe.runtime.backtest import Backtest, BacktestObserver, BacktestOptions, read_backtest
+from coldframe.runtime.backtest import PRESETS, Backtest, BacktestObserver, BacktestOptions, read_backtest
 from coldframe.runtime.pump import Latency
 from coldframe.wire.codec import Census, decode_stream
 from coldframe.wire.names import parse
@@ -172,7 +172,7 @@ def test_each_way_has_its_own_latency() -> None:
 def test_market_data_that_takes_longer_comes_later() -> None:
     sent = []
     for feed_ms in (0, 300):
-        backtest, _ = played(latency=Latency(feed_ms=feed_ms), for_s=5)
+        backtest, _ = played(latency=Latency(feed_ms=feed_ms, entry_ms=5, answer_ms=5), for_s=5)
         sent.append(min(body["created_ns"] for _, body in backtest.of(RowKind.ORDER)) // 1_000_000)
     assert 200 <= sent[1] - sent[0] <= 400  # a depth event comes every 100 ms
 
@@ -268,3 +268,39 @@ def test_a_latency_is_a_number_of_milliseconds(value: str) -> None:
     done = coldframe("backtest", RECORDED, f"--feed-ms={value}")
     assert done.returncode == 2
     assert "is not a valid number of milliseconds (0 to 60000)" in done.stderr
+
+
+def test_each_preset_has_its_assumptions() -> None:
+    documents = json.loads(coldframe("backtest", RECORDED, "--for", "8s", "--all-presets", "--json").stdout)["presets"]
+    assert list(documents) == list(PRESETS) == ["optimistic", "realistic", "pessimistic"]
+    assert len({json.dumps(document["assumptions"]) for document in documents.values()}) == 3
+    usual = json.loads(coldframe("backtest", RECORDED, "--for", "8s", "--json").stdout)
+    assert usual == documents["realistic"]
+    alone = json.loads(coldframe("backtest", RECORDED, "--for", "8s", "--preset", "pessimistic", "--json").stdout)
+    assert alone == documents["pessimistic"]
+
+
+def test_presets_stand_side_by_side() -> None:
+    """The last lines are a table: orders, fills, profit, fees, and what is left of it."""
+    lines = coldframe("backtest", RECORDED, "--for", "8s", "--all-presets").stdout.splitlines()
+    assert lines[-4].split() == ["assumed", "orders", "fills", "profit", "fees", "left"]
+    for line, name in zip(lines[-3:], PRESETS, strict=True):
+        preset, orders, fills, profit, fees, left = line.split()
+        assert preset == name
+        assert int(orders) >= int(fills) // 2 > 0
+        assert Decimal(profit) - Decimal(fees) == Decimal(left)
+
+
+@pytest.mark.parametrize("more", [["--journal", "x.db"], ["--entry-ms", "3"]])
+def test_all_presets_go_without_more(more: list[str]) -> None:
+    done = coldframe("backtest", RECORDED, "--all-presets", *more)
+    assert done.returncode == 78
+    assert "it goes without --journal and without times of its own" in done.stderr
+
+
+def test_the_document_says_what_the_presets_are() -> None:
+    text = (ROOT / "docs/backtest.md").read_text()
+    for name, preset in PRESETS.items():
+        times = preset.latency.feed_ms, preset.latency.entry_ms, preset.latency.answer_ms
+        (row,) = (line for line in text.splitlines() if line.startswith(f"| `{name}`"))
+        assert [cell.strip() for cell in row.split("|")[2:5]] == [f"{ms} ms" for ms in times]

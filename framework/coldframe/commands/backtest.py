@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import signal
 import sys
+from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
+import attrs
+
+from coldframe.errors import ConfigError
+from coldframe.exits import Exit, gravest
 from coldframe.model.effects import Level, Log
-from coldframe.runtime.backtest import Backtest, BacktestObserver, BacktestOptions, backtest_lines, read_backtest
+from coldframe.runtime.backtest import (
+    PRESETS,
+    Backtest,
+    BacktestObserver,
+    BacktestOptions,
+    backtest_lines,
+    compared_lines,
+    read_backtest,
+)
 from coldframe.runtime.report import summary_lines
 from coldframe.text import printable
 from coldframe.trio_io.clock import monotonic_s, wall_text
@@ -70,19 +83,54 @@ class Progress(BacktestObserver):
             sys.stderr.flush()
 
 
-def backtest(path: Path, recording: Path | None, options: BacktestOptions, out: Out, *, debug: bool = False) -> int:
-    """`coldframe backtest`. Ctrl-C ends it as the end of the market would, and what was done is shown."""
+def run_backtest(args: Namespace, out: Out) -> int:
+    """`coldframe backtest`, as its arguments say."""
+    preset = PRESETS[args.preset]
+    given = {f"{way}_ms": getattr(args, f"{way}_ms") for way in ("feed", "entry", "answer")}
+    latency = attrs.evolve(preset.latency, **{way: ms for way, ms in given.items() if ms is not None})
+    options = BacktestOptions(for_s=args.for_s, latency=latency, queue_model=preset.queue_model, journal=args.journal)
+    if args.all_presets:
+        if args.journal is not None or any(ms is not None for ms in given.values()):
+            raise ConfigError("--all-presets runs the bot once for each: it goes without --journal and without times of its own")
+        return _backtest_all(args.config, args.recording, options, out, debug=args.debug)
+    return _backtest(args.config, args.recording, options, out, debug=args.debug)
+
+
+def _backtest(path: Path, recording: Path | None, options: BacktestOptions, out: Out, *, debug: bool = False) -> int:
+    """One run. Ctrl-C ends it as the end of the market would, and what was done is shown."""
     progress = Progress(options.for_s, debug=debug)
+    document = _played(path, recording, options, progress)
+    # The document does not say how long it took: equal runs have equal documents.
+    rate = f"  {progress.events} events in {progress.took_s:.1f} s: {progress.events / progress.took_s:.0f} a second"
+    out(document, [*summary_lines(document), *backtest_lines(document), rate])
+    return int(document["exit_code"])
+
+
+def _backtest_all(path: Path, recording: Path | None, options: BacktestOptions, out: Out, *, debug: bool = False) -> int:
+    """The same bot under each preset, side by side. Ctrl-C leaves out what has not begun."""
+    progress, documents = Progress(options.for_s, debug=debug), dict[str, dict[str, Any]]()
+    for name, preset in PRESETS.items():
+        if not progress.stopped:
+            given = attrs.evolve(options, latency=preset.latency, queue_model=preset.queue_model)
+            documents[name] = _played(path, recording, given, progress)
+    code = gravest(Exit(document["exit_code"]) for document in documents.values())
+    lines = [line for document in documents.values() for line in summary_lines(document)]
+    lines += [f"  {name}: {text}" for name, document in documents.items() for text in document["assumptions"]]
+    out(
+        {"schema_version": 1, "verb": "backtest", "presets": documents, "exit_code": int(code)},
+        [*lines, *compared_lines(documents)],
+    )
+    return int(code)
+
+
+def _played(path: Path, recording: Path | None, options: BacktestOptions, progress: Progress) -> dict[str, Any]:
     # Stdout carries the result and nothing else, whatever a strategy prints.
     with redirect_stdout(sys.stderr):
         bot = read_backtest(path, recording, options.for_s)
         with _interrupted_by_hand(progress):
             document = Backtest(bot, options, progress).play()
         progress.end()
-    # The document does not say how long it took: equal runs have equal documents.
-    rate = f"  {progress.events} events in {progress.took_s:.1f} s: {progress.events / progress.took_s:.0f} a second"
-    out(document, [*summary_lines(document), *backtest_lines(document), rate])
-    return int(document["exit_code"])
+    return document
 
 
 @contextmanager

@@ -15,15 +15,27 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Final
+from math import gcd
+from typing import Final, assert_never
 
 import attrs
 
-from coldframe.enums import SelfTradePrevention, Side
+from coldframe.enums import SelfTradePrevention, Side, Word
 
 #: Id and owner of quantity that belongs to the rest of the market.
 BACKGROUND_ID: Final = 0
 BACKGROUND: Final = ""
+
+
+class QueueModel(Word):
+    """Where in a queue of a recorded market the cancelled quantity has stood: its book says how much has gone, not from where."""
+
+    #: Behind own orders, as long as anything stands there: own orders are filled as late as can be.
+    BEHIND = "behind"
+    #: Everywhere alike: each piece of the queue loses the same share.
+    EVENLY = "evenly"
+    #: Ahead of own orders, as long as anything stands there: own orders are filled as early as can be.
+    AHEAD = "ahead"
 
 
 @attrs.frozen
@@ -77,7 +89,8 @@ class Taken:
 class Matching:
     """Two queues of levels. All quantities given must be positive unless zero is said to be allowed."""
 
-    def __init__(self) -> None:
+    def __init__(self, queue_model: QueueModel = QueueModel.BEHIND) -> None:
+        self._queue_model = queue_model
         self._bids = _Queues(1)
         self._asks = _Queues(-1)
         self._own: dict[int, tuple[_Queues, _QueueLevel, _QueueEntry]] = {}
@@ -189,7 +202,7 @@ class Matching:
         level = queues.levels.get(price)
         if level is None:
             return 0
-        gone = level.cancel_background(quantity)
+        gone = level.cancel_background(quantity, QueueModel.BEHIND)
         queues.forget_if_empty(level)
         return gone
 
@@ -198,14 +211,16 @@ class Matching:
     def set_background(self, side: Side, price: int, quantity: int) -> tuple[MatchedFill, ...]:
         """The market says that `quantity` stands at `price`, zero included.
 
-        More joins the back of the queue, after it has traded with own orders that it crosses; less is taken from what stands
-        behind own orders first. Depth that an own taker has consumed stays so until the market says something new about the level.
+        More joins the back of the queue, after it has traded with own orders that it crosses; less is taken from where the queue
+        model says. Depth that an own taker has consumed stays so until the market says something new about the level.
         """
         queues = self._side(side)
         wanted = queues.without_sold(price, quantity)
         more = wanted - self.background_at(side, price)
         if more < 0:
-            self.leave(side, price, -more)
+            level = queues.level(price)
+            level.cancel_background(-more, self._queue_model)
+            queues.forget_if_empty(level)
             return ()
         fills = self._cross_own(side, price, more) if more else ()
         more -= sum(fill.quantity for fill in fills)
@@ -323,8 +338,17 @@ class _QueueLevel:
         else:
             self.queue.append(_QueueEntry(BACKGROUND_ID, BACKGROUND, quantity))
 
-    def cancel_background(self, quantity: int) -> int:
-        return self._shed(quantity, list(reversed(self.queue)))
+    def cancel_background(self, quantity: int, model: QueueModel) -> int:
+        """Cancels up to so much from where the model says. Gives what was cancelled."""
+        match model:
+            case QueueModel.BEHIND:
+                return self._shed(quantity, list(reversed(self.queue)))
+            case QueueModel.AHEAD:
+                return self._shed(quantity, list(self.queue))
+            case QueueModel.EVENLY:
+                return self._shed_evenly(min(quantity, self.background))
+            case unknown:
+                assert_never(unknown)
 
     def consume_background(self, quantity: int) -> int:
         return self._shed(quantity, list(self.queue))
@@ -338,6 +362,20 @@ class _QueueLevel:
                 self.reduce(entry, part)
         self.queue = [entry for entry in self.queue if entry.left]
         return quantity - left
+
+    def _shed_evenly(self, quantity: int) -> int:
+        """Takes the same share from each piece, in their largest common step: no quantity becomes finer than the market's own.
+
+        What cannot be divided comes from the youngest ones.
+        """
+        pieces = [entry for entry in self.queue if entry.order_id == BACKGROUND_ID]
+        step = gcd(quantity, *(entry.left for entry in pieces))
+        whole = self.background * step
+        parts = [entry.left * quantity // whole * step for entry in pieces]
+        for entry, part in zip(pieces, parts, strict=True):
+            self.reduce(entry, part)
+        self._shed(quantity - sum(parts), list(reversed(self.queue)))
+        return quantity
 
 
 class _Queues:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from coldframe.errors import ConfigError
 from coldframe.exchange.contracts import Contract, chosen, usual_tiers
+from coldframe.exchange.matching import QueueModel
 from coldframe.exchange.replicated_market import ReplicatedMarket
 from coldframe.exchange.settings import EmbeddedVenue as Settings
 from coldframe.wire.reference import ExchangeInfo
@@ -47,7 +48,7 @@ class Mirror:
         contracts, unknown = chosen(list(self._contracts.values()), settings.symbols)
         if unknown or not contracts:
             raise ConfigError(f"venue.embedded.symbols: the mirrored venue lists no {', '.join(unknown) or 'contract at all'}")
-        self._market = MirroredMarket(contracts, settings.funding_interval_s * 1000, start_ms)
+        self._market = MirroredMarket(contracts, settings.funding_interval_s * 1000, start_ms, QueueModel(settings.queue_model))
         return self._market
 
 

@@ -15,6 +15,7 @@ from coldframe.errors import ConfigError, DecodeError
 from coldframe.exchange.contracts import chosen
 from coldframe.exchange.market.streams import Streams
 from coldframe.exchange.market_source import Settle
+from coldframe.exchange.matching import QueueModel
 from coldframe.exchange.recording_info import RecordingInfo, RecordingLines
 from coldframe.exchange.replicated_market import ReplicatedMarket, begin_at
 from coldframe.exchange.settings import EmbeddedVenue as Settings
@@ -50,7 +51,7 @@ class RecordedMarket(ReplicatedMarket):
         contracts, unknown = chosen([symbol.contract() for symbol in info.symbols.values()], settings.symbols)
         if unknown:
             raise ConfigError(f"venue.embedded.symbols: no {', '.join(unknown)} on {info.name}; it has {', '.join(info.symbols)}")
-        super().__init__(contracts, settings.funding_interval_s * 1000, start_ms)
+        super().__init__(contracts, settings.funding_interval_s * 1000, start_ms, QueueModel(settings.queue_model))
         self.ended = False
         self.fault: ConfigError | None = None
         #: What is wrong with the end of the recording, in one sentence; None when nothing is.

@@ -18,6 +18,7 @@ from coldframe.exchange.market.public_trades import Aggregate, MarketTrade
 from coldframe.exchange.market.streams import Streams
 from coldframe.exchange.market.symbol_market import SymbolMarket, TradeExecution, UpdateIds
 from coldframe.exchange.market_source import Settle
+from coldframe.exchange.matching import QueueModel
 from coldframe.units import check_scalable, exact, scaled
 from coldframe.wire.codec import Census, decode, decode_stream
 from coldframe.wire.names import StreamKind, StreamName, parse
@@ -39,13 +40,19 @@ class _Sync:
 class ReplicatedMarket:
     """Markets of contracts that follow payloads. `bind` must be called before the first payload."""
 
-    def __init__(self, contracts: Iterable[Contract], funding_interval_ms: int, start_ms: int) -> None:
+    def __init__(
+        self,
+        contracts: Iterable[Contract],
+        funding_interval_ms: int,
+        start_ms: int,
+        queue_model: QueueModel = QueueModel.BEHIND,
+    ) -> None:
         self.markets: dict[str, SymbolMarket] = {}
         self._syncs: dict[str, _Sync] = {}
         ids = UpdateIds(start_ms * 1000)
         for contract in contracts:
             public_data = PublicMarketData(contract, funding_interval_ms, start_ms)
-            self.markets[contract.symbol] = SymbolMarket(public_data, ids, start_ms, shows_orders=False)
+            self.markets[contract.symbol] = SymbolMarket(public_data, ids, start_ms, shows_orders=False, queue_model=queue_model)
             self._syncs[contract.symbol] = _Sync()
         #: For each contract the streams that its book and its trades are taken from; None takes the first that comes.
         self._book_stream: dict[str, str | None] = dict.fromkeys(self.markets)

@@ -8,6 +8,7 @@ from typing import Final
 import attrs
 
 from coldframe.enums import ContractStatus
+from coldframe.exchange.matching import QueueModel
 from coldframe.tables import between, each_a_number, each_of, key, not_negative, one_of, positive
 
 _NONE: Final = Decimal(0)
@@ -202,6 +203,12 @@ class EmbeddedVenue:
         'how fast a recording plays: "1" is real time, "10" ten times that, "max" as fast as the client reads; that is not'
         " deterministic, least of all with max: two runs of one recording do not give the same fills",
         "1",
+    )
+    queue_model: str = key(
+        "where in a queue the quantity stood that is cancelled in a recording, which its book does not say: behind the bot's orders"
+        " as long as anything stands there, evenly, or ahead of them",
+        "behind",
+        check=one_of(*QueueModel),
     )
     port: int = key("TCP port; 0 takes a free one", 0, check=between(0, 65535))
     tls_certificate: str | None = key("certificate chain (PEM); together with tls_key the venue speaks TLS", None, path=True)

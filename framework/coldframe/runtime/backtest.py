@@ -6,9 +6,9 @@ Nothing opens a socket, and no time passes but the market's. Equal files give eq
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import setcontext
+from decimal import Decimal, setcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,21 +21,24 @@ from coldframe.config.venue import VenueAccount
 from coldframe.enums import PositionMode
 from coldframe.errors import ColdframeError, ConfigError
 from coldframe.exchange.market_source import MarketSource
+from coldframe.exchange.matching import QueueModel
 from coldframe.exchange_server.recording import backtest_market
 from coldframe.model.effects import AppendJournal, Level, Log
 from coldframe.model.inputs import StopAsked
-from coldframe.runtime.build import Bot, build, read
+from coldframe.runtime.build import Bot, build, money, read
 from coldframe.runtime.pump import START_MS, Latency, Pump, market_of
 from coldframe.runtime.report import RunEnd, run_summary
 from coldframe.runtime.venues import listed_symbols
 from coldframe.trio_io.journal_chain import Entry
 from coldframe.trio_io.journalfile import JournalFile
-from coldframe.units import NS_PER_MS, NS_PER_S, arithmetic
+from coldframe.units import NS_PER_MS, NS_PER_S, ZERO, arithmetic
 
 #: The exchange is there so long before the first event of a recording (milliseconds): the bot has logged on and subscribed by then.
 LEAD_MS: Final = 2_000
 #: After the end of the market, how long the bot may still work on what it brought (seconds).
 _DRAIN_S: Final = 0.5
+#: What a strategy's summary says of its profit before fees.
+_GAINS: Final = ("realized_pnl", "unrealized_pnl", "funding")
 #: So many rows of the journal are written at once.
 _ROWS_AT_ONCE: Final = 1_000
 #: How far the virtual clock goes between two looks at whether to stop, and two reports of progress (seconds).
@@ -43,11 +46,30 @@ _SLICE_S: Final = 1.0
 
 
 @attrs.frozen(kw_only=True)
+class Preset:
+    """Assumptions that belong together."""
+
+    latency: Latency
+    queue_model: QueueModel
+
+
+#: What may be assumed of the exchange. The figures are chosen, not measured: a bot beside the exchange, one in its region, one on
+#: another continent.
+PRESETS: Final[Mapping[str, Preset]] = {
+    "optimistic": Preset(latency=Latency(feed_ms=1, entry_ms=1, answer_ms=1), queue_model=QueueModel.AHEAD),
+    "realistic": Preset(latency=Latency(feed_ms=5, entry_ms=10, answer_ms=10), queue_model=QueueModel.EVENLY),
+    "pessimistic": Preset(latency=Latency(feed_ms=100, entry_ms=120, answer_ms=120), queue_model=QueueModel.BEHIND),
+}
+USUAL: Final = "realistic"
+
+
+@attrs.frozen(kw_only=True)
 class BacktestOptions:
     """What the command line adds to a configuration. `for_s` None: until the market ends."""
 
     for_s: float | None = None
-    latency: Latency = Latency()
+    latency: Latency = PRESETS[USUAL].latency
+    queue_model: QueueModel = PRESETS[USUAL].queue_model
     #: Keeps the journal of the run in this file; it must not be there yet.
     journal: Path | None = None
 
@@ -126,7 +148,7 @@ class Backtest(Pump):
     """One backtest. `play` runs it to its end."""
 
     def __init__(self, bot: Bot, options: BacktestOptions, observer: BacktestObserver) -> None:
-        settings = bot.config.venue.embedded
+        settings = attrs.evolve(bot.config.venue.embedded, queue_model=options.queue_model.value)
         self._market = _market_of(settings)
         super().__init__(settings, self._market.source, start_ms=self._market.start_ms, latency=options.latency)
         self._bot, self._options, self._observer = bot, options, observer
@@ -214,18 +236,26 @@ class Backtest(Pump):
             "from_ms": self._market.start_ms,
             "to_ms": self.now_ms,
             "market": self._bot.config.venue.embedded.recording or "synthetic",
-            "assumptions": assumptions(self._options.latency),
+            "assumptions": assumptions(self._options),
             "made_up": list(self._market.made_up),
         }
 
 
-def assumptions(latency: Latency) -> list[str]:
+_QUEUES: Final[Mapping[QueueModel, str]] = {
+    QueueModel.BEHIND: "what is cancelled there stood behind it as long as anything did",
+    QueueModel.EVENLY: "what is cancelled there stood evenly before and behind it",
+    QueueModel.AHEAD: "what is cancelled there stood ahead of it as long as anything did",
+}
+
+
+def assumptions(options: BacktestOptions) -> list[str]:
     """What a backtest supposes of the exchange, each in a sentence."""
+    latency = options.latency
     ways = f"{latency.feed_ms} ms for market data, {latency.entry_ms} ms for requests, {latency.answer_ms} ms for answers"
     return [
         f"everything travels for a constant time: {ways}",
-        "an order rests behind all that stands at its price; trades there use up what is ahead of it, and what is cancelled"
-        " there stood behind it as long as anything did",
+        "an order rests behind all that stands at its price; trades there use up what is ahead of it, and "
+        + _QUEUES[options.queue_model],
         "the market does not react to the bot's orders; what they have taken from a level stays taken until the level changes",
     ]
 
@@ -235,6 +265,20 @@ def backtest_lines(document: dict[str, Any]) -> Sequence[str]:
     lines = [f"  market: {document['market']}, {_moment(document['from_ms'])} to {_moment(document['to_ms'])}"]
     lines += [f"  assumed: {text}" for text in document["assumptions"]]
     return lines + [f"  not in the data: {text}" for text in document["made_up"]]
+
+
+def compared_lines(documents: Mapping[str, dict[str, Any]]) -> list[str]:
+    """The same bot under several assumptions, side by side: money in US dollars, positions that are left open at their mark."""
+    head = f"  {'assumed':<12}{'orders':>8}{'fills':>8}{'profit':>14}{'fees':>14}{'left':>14}"
+    return [head, *(f"  {name:<12}{_row(document)}" for name, document in documents.items())]
+
+
+def _row(document: Mapping[str, Any]) -> str:
+    strategies = document["strategies"].values()
+    fees = sum((Decimal(strategy["fees"]) for strategy in strategies), ZERO)
+    gained = sum((Decimal(strategy[key]) for strategy in strategies for key in _GAINS), ZERO)
+    counts = [sum(strategy[key] for strategy in strategies) for key in ("orders", "fills")]
+    return f"{counts[0]:>8}{counts[1]:>8}" + "".join(f"{money(value):>14}" for value in (gained, fees, gained - fees))
 
 
 def _moment(epoch_ms: int) -> str:

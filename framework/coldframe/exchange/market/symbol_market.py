@@ -14,7 +14,7 @@ from coldframe.enums import Side
 from coldframe.exchange.contracts import Contract
 from coldframe.exchange.market.public_market_data import DepthChange, PublicMarketData
 from coldframe.exchange.market.public_trades import MarketTrade
-from coldframe.exchange.matching import BACKGROUND_ID, MatchedFill, Matching, Taken, Taker
+from coldframe.exchange.matching import BACKGROUND_ID, MatchedFill, Matching, QueueModel, Taken, Taker
 from coldframe.exchange.randomness import RandomSource
 from coldframe.wire.streams import Level
 
@@ -48,9 +48,17 @@ class TradeExecution:
 class SymbolMarket:
     """Where orders of one contract meet."""
 
-    def __init__(self, public_data: PublicMarketData, ids: UpdateIds, first_trade_id: int, *, shows_orders: bool) -> None:
+    def __init__(
+        self,
+        public_data: PublicMarketData,
+        ids: UpdateIds,
+        first_trade_id: int,
+        *,
+        shows_orders: bool,
+        queue_model: QueueModel = QueueModel.BEHIND,
+    ) -> None:
         self.public_data = public_data
-        self.matching = Matching()
+        self.matching = Matching(queue_model)
         self.shows_orders = shows_orders
         self._ids = ids
         self._next_trade_id = first_trade_id
