@@ -13,7 +13,6 @@ from itertools import count
 from typing import Protocol
 
 from coldframe.enums import ExecutionType, OrderStatus, PositionSide, Side, TimeInForce
-from coldframe.units import places
 from coldframe.wire.account import OrderTradeUpdate, UserEvent
 from coldframe.wire.codec import encode
 from coldframe.wire.streams import DepthUpdate
@@ -23,29 +22,6 @@ from tests.core.told import AtVenue, Trade
 
 Params = Mapping[str, str | int]
 ALIVE = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
-
-
-def listed(symbol: str, status: str, tick: str, step: str) -> dict[str, object]:
-    """A row of the list of contracts, with the rules of `coldframe.testing.instrument`."""
-    lot = {"minQty": step, "maxQty": "0", "stepSize": step}
-    return {
-        "symbol": symbol,
-        "pair": symbol,
-        "contractType": "PERPETUAL",
-        "status": status,
-        "baseAsset": symbol[:-4],
-        "quoteAsset": symbol[-4:],
-        "marginAsset": symbol[-4:],
-        "filters": [
-            {"filterType": "PRICE_FILTER", "minPrice": "0", "maxPrice": "0", "tickSize": tick},
-            {"filterType": "LOT_SIZE", **lot},
-            {"filterType": "MARKET_LOT_SIZE", **lot},
-        ],
-        "orderTypes": [],
-        "timeInForce": [],
-        "pricePrecision": places(Decimal(tick)),
-        "quantityPrecision": places(Decimal(step)),
-    }
 
 
 class Owner(Protocol):
@@ -65,8 +41,6 @@ class Exchange:
         self.trades: list[tuple[AtVenue, Trade]] = []
         self.refuses: dict[str, tuple[int, str]] = {}
         self.listen_key = "secret-listen-key"
-        #: Rules by symbol, as the list of contracts prints them: status, tick, step.
-        self.rules: dict[str, tuple[str, str, str]] = dict.fromkeys(symbols, ("TRADING", "0.1", "0.001"))
         self.hedge = False
         #: The fee of every trade, and its asset.
         self.fee = ("0.02", "USDT")
@@ -162,8 +136,7 @@ class Exchange:
             case "/fapi/v1/time":
                 return {"serverTime": self.now_ms}
             case "/fapi/v1/exchangeInfo":
-                rows = [listed(symbol, *rules) for symbol, rules in self.rules.items()]
-                return {"serverTime": self.now_ms, "rateLimits": [], "symbols": rows}
+                return No(-1001, "Internal error; unable to process your request.")
             case "/fapi/v1/depth" | "/fapi/v1/rpiDepth":
                 at, levels = self.books[str(params["symbol"])]
                 return json.loads(encode(depth(at, levels[Side.BUY].items(), levels[Side.SELL].items())))
