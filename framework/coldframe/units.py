@@ -7,6 +7,7 @@ ASCII digits and nothing else ("NaN", "1e5", "1_0" and Arabic digits are all ref
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterable
 from decimal import (
     ROUND_CEILING,
@@ -20,6 +21,7 @@ from decimal import (
     getcontext,
     setcontext,
 )
+from itertools import chain
 from typing import Final, TypeVar, TypeVarTuple
 
 Ts = TypeVarTuple("Ts")
@@ -120,36 +122,39 @@ def _to_grid(value: Decimal, step: Decimal, rounding: str) -> Decimal:
 #: Prices and quantities of books are integers in units of 10**-12: exact, cheap to compare, and independent of tick sizes.
 SCALE_DIGITS: Final = 12
 _LEVEL_NUMBER: Final = re.compile(r"([0-9]{1,18})(?:\.([0-9]{1,12}))?")
-#: The memo of `scaled`: hot loops may look in it themselves, and call `scaled` for what is missing.
-SCALED: Final[dict[str, int]] = {}
-_SCALED_TEXTS: Final[set[str]] = set()
 _SCALED_LIMIT: Final = 200_000
 
 
-def scaled(text: str) -> int:
-    """The non-negative number that `text` prints, in units of 10**-12. Raises `ValueError` for anything else.
+class _Memo(dict[str, int]):
+    """Texts that were scaled before: books see the same few thousand texts again and again. Bounded."""
 
-    Books see the same few thousand texts again and again, so the answers are kept in a bounded memo.
-    """
-    value = SCALED.get(text)
-    if value is None:
+    def __missing__(self, text: str) -> int:
         match = _LEVEL_NUMBER.fullmatch(text)
         if match is None:
             raise ValueError(f"not a price or quantity: {text[:40]!r}")
-        if len(SCALED) >= _SCALED_LIMIT:
-            SCALED.clear()
-            _SCALED_TEXTS.clear()
-        _SCALED_TEXTS.add(text)
-        value = SCALED[text] = int(match[1] + (match[2] or "").ljust(SCALE_DIGITS, "0"))
-    return value
+        if len(self) >= _SCALED_LIMIT:
+            self.clear()
+        value = self[text] = int(match[1] + (match[2] or "").ljust(SCALE_DIGITS, "0"))
+        return value
+
+
+_SCALED: Final = _Memo()
+
+#: The non-negative number that a text prints, in units of 10**-12. Raises `ValueError` for anything else.
+scaled: Final[Callable[[str], int]] = _SCALED.__getitem__
+
+
+def scaled_levels(levels: Iterable[tuple[str, str]]) -> list[int]:
+    """Price, quantity, price, quantity and so on of some levels, in units of 10**-12. Raises `ValueError` like `scaled`.
+
+    All of them are read before the first is used, so a book takes in a change as a whole or not at all.
+    """
+    return list(map(scaled, chain.from_iterable(levels)))
 
 
 def check_scalable(texts: Iterable[str]) -> None:
     """Raises `ValueError` unless `scaled` takes every one of `texts`; almost free for texts seen before."""
-    texts = list(texts)
-    if not _SCALED_TEXTS.issuperset(texts):
-        for text in texts:
-            scaled(text)
+    deque(map(scaled, texts), maxlen=0)
 
 
 def unscaled(value: int) -> Decimal:

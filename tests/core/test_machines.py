@@ -65,6 +65,8 @@ PARTS: Final = {
     "execution.amending.Amending": ("execution.order_executor.OrderExecutor", "test_trace_of_amendments_that_are_refused"),
     "execution.inquiry.Inquiry": ("execution.order_executor.OrderExecutor", "test_trace_of_an_order_of_unknown_fate"),
     "execution.owed_fills.OwedFills": ("engine.Engine", "test_trace_of_fills_that_are_owed"),
+    "marketdata.handlers.BookHandler": ("marketdata.market.Market", "test_trace_of_the_market_side"),
+    "marketdata.handlers.MessageHandler": ("marketdata.market.Market", "test_trace_of_a_plain_stream"),
     "reconciliation.due_work.DueWork": ("reconciliation.order_side.OrderSide", "test_trace_of_what_is_due"),
     "reconciliation.startup.StartCheck": ("reconciliation.rounds.Reconciler", "test_trace_of_the_start_check"),
     "reconciliation.trade_scan.TradeScan": ("reconciliation.rounds.Reconciler", "test_trace_of_a_trade_scan"),

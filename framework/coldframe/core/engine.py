@@ -8,7 +8,7 @@ states with the world until nothing is left to do. Live, on paper, in a backtest
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal, localcontext
+from decimal import Decimal, getcontext, setcontext
 from typing import Final, assert_never, cast
 
 import attrs
@@ -83,7 +83,7 @@ from coldframe.model.inputs import (
 from coldframe.model.instruments import Instruments
 from coldframe.model.journal import RowKind
 from coldframe.model.view import Randomness
-from coldframe.units import arithmetic
+from coldframe.units import arithmetic, calculated
 from coldframe.wire.names import StreamName
 from coldframe.wire.reference import RateLimit
 
@@ -141,7 +141,7 @@ class Engine:
     """All state of one run. Only its owner calls `step`, with inputs in the order of their sequence numbers."""
 
     def __init__(self, setup: EngineSetup) -> None:
-        self._setup = setup
+        self._setup, self._arithmetic = setup, arithmetic()
         connects = ConnectBudget(most=setup.feed.connects_per_5min)
         self._ctx = ctx = StepContext(setup.chance, ClockOffset(initial_ms=setup.clock_offset_ms), connects=connects)
         ctx.rate_limits.adopt_limits(setup.rate_limits)
@@ -179,6 +179,8 @@ class Engine:
         self._end_wanted = ""
         #: Whether the running step has brought more than market data: only then what the run waits for can have changed.
         self._changed = False
+        #: Whether it has brought market data and, so far, nothing that the end of a step has to look at.
+        self._quiet = False
         self.finished = False
 
     def _runtime(self, plugin: PluggedStrategy) -> StrategyRuntime:
@@ -232,13 +234,16 @@ class Engine:
 
     def start(self, at_ns: int) -> list[Effect]:
         """Begins the run: links are opened, strategies are told."""
-        with localcontext(arithmetic()):
-            return self._start(at_ns)
+        return calculated(self._start, at_ns)
 
     def step(self, stamped: Stamped) -> list[Effect]:
         """Takes in one input and returns what has to be done because of it."""
-        with localcontext(arithmetic()):  # whatever the caller has set for itself
+        before = getcontext()
+        setcontext(self._arithmetic)  # whatever the caller has set for itself
+        try:
             return self._step(stamped)
+        finally:
+            setcontext(before)
 
     def _start(self, at_ns: int) -> list[Effect]:
         self._ctx.begin_step(at_ns)
@@ -254,7 +259,7 @@ class Engine:
 
     def _step(self, stamped: Stamped) -> list[Effect]:
         self._ctx.begin_step(stamped.at_ns)
-        self._changed = True
+        self._changed, self._quiet = True, False
         match stamped.event:
             case FramesReceived(link, frames):
                 self._received(link, frames)
@@ -267,8 +272,8 @@ class Engine:
                 self._answered(answered)
             case ResolveAsked() as asked:
                 self._resolve(asked)
-            case JournalChanged(fault, lost):
-                self._journal_changed(fault, lost)
+            case JournalChanged() as event:
+                self._rows.journal_changed(event)
             case TimeReached() as event:
                 self._woken(event)
             case StopAsked() as event:
@@ -285,11 +290,13 @@ class Engine:
         self._hand_on()
         if self.trading is not None:
             self.trading.ask_for_tick()
-        self.ending.ask_for_check(changed=self._changed)
-        self._clock.ask_if_doubted()
-        self.listing.ask_if_doubted()
-        self._remember_ban()
-        self._rows.record(last=self.finished)
+        if self.ending.asked is not None:
+            self.ending.ask_for_check(changed=self._changed)
+        if not self._quiet or self._ctx.effects or self._rows.waiting:
+            self._clock.ask_if_doubted()
+            self.listing.ask_if_doubted()
+            self._remember_ban()
+            self._rows.record(last=self.finished)
         return self._ctx.take_effects()
 
     def _hand_on(self) -> None:
@@ -297,10 +304,12 @@ class Engine:
         if self.ending.asked is not None:
             self.strategies.stopping()
         for _ in range(_ROUNDS_PER_STEP):
-            events = self._ctx.take_events()
-            for event in sorted(events, key=turn) if len(events) > 1 else events:
-                self._follow_up(event)
-            self.strategies.compare_due()
+            if self._ctx.events:
+                events = self._ctx.take_events()
+                for event in sorted(events, key=turn) if len(events) > 1 else events:
+                    self._follow_up(event)
+            if self.strategies.due:
+                self.strategies.compare_due()
             if not self._ctx.events and not self.strategies.due:
                 break
         if self._end_wanted and self.ending.asked is None:
@@ -308,6 +317,8 @@ class Engine:
 
     def _follow_up(self, event: EngineEvent) -> None:
         """Leaves what follows to whom it concerns."""
+        if not isinstance(event, BookUpdate | StreamMessage):
+            self._quiet = False
         match event:
             case BookUpdate() | StrategyTold() | LinkChanged() | AttemptEnded() | AccountSettingDiffers():
                 self.strategies.step(event)
@@ -357,18 +368,6 @@ class Engine:
             return
         self._ctx.emit(CommandAnswered(asked.command, verdict.accepted, verdict.text))
 
-    def _journal_changed(self, fault: str, lost: int) -> None:
-        """Without a journal nothing that adds risk may leave; cancels do. What it has lost, a checkpoint makes good."""
-        if fault:
-            self.state.trading.journal_failed(fault, self._ctx.now_ms)
-            self._ctx.log(Level.ERROR, f"the journal cannot be written: {fault}: no new risk, cancels go out")
-        else:
-            self.state.trading.journal_recovered()
-            self._ctx.log(Level.WARNING, "the journal can be written again")
-        if lost:
-            self._ctx.log(Level.ERROR, f"{lost} journal rows were dropped meanwhile: writing a checkpoint of the whole state")
-            self._rows.need_checkpoint()
-
     @property
     def accounts(self) -> dict[str, StrategyPositions]:
         """The sub-accounts by strategy (also of earlier ones that are not part of the bot any more), and what is external."""
@@ -383,7 +382,7 @@ class Engine:
         """
         side: Market | OrderSide | None = self.trading
         if self.market.owns(link):
-            side, self._changed = self.market, False
+            side, self._changed, self._quiet = self.market, False, True
         for place, frame in enumerate(frames):
             if side is None or not side.owns(link):
                 return  # its link has just been closed, for what a frame of it brought

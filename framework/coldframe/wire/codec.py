@@ -6,7 +6,8 @@ words are counted in a `Census`, never fatal (protocol.md, head).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from itertools import chain
 from typing import Any, Final, TypeVar
 
@@ -14,10 +15,10 @@ import msgspec
 from msgspec import UNSET, field
 
 from coldframe.errors import DecodeError
-from coldframe.units import check_scalable
+from coldframe.units import check_scalable, scaled_levels
 from coldframe.wire import account, streams
 from coldframe.wire.leftovers import Census as Census  # its place for all others is here
-from coldframe.wire.leftovers import count_words, plan_of, settle
+from coldframe.wire.leftovers import Plan, count_words, plan_of, settle
 from coldframe.wire.names import StreamKind, StreamName
 from coldframe.wire.streams import Level, Message
 from coldframe.wire.strict import run, strictly
@@ -128,12 +129,59 @@ def decode(kind: type[_M], payload: bytes, census: Census) -> _M:
     """One JSON object as a message of class `kind`. Raises `DecodeError` for anything else."""
     plan = plan_of(kind)
     message: _M = run(plan.decoder, payload)
-    if plan.levels:
-        _check_levels(payload, message.bids, message.asks)  # type: ignore[attr-defined]
     settle(message, plan, payload, census)
     if plan.wordy:
         count_words(message, plan, census)
+    if plan.levels:
+        _check_levels(payload, message.bids, message.asks)  # type: ignore[attr-defined]
     return message
+
+
+def decoder_of(kind: type[_M], census: Census) -> Callable[[bytes], _M]:
+    """`decode` for one class and one census, with all that is looked up there looked up once: for the streams."""
+    plan = plan_of(kind)
+    flat = not (plan.nested or plan.raw or plan.bare or plan.wordy or plan.levels)
+    return _flat_decoder(kind, plan, census) if flat else partial(decode, kind, census=census)
+
+
+def depth_decoder(census: Census) -> Callable[[bytes], tuple[streams.DepthUpdate, list[int], list[int]]]:
+    """Reads updates of a book, each with its bids and asks as `scaled_levels`. Raises `DecodeError` like `decode`.
+
+    To scale the levels is to check them, so it is done here and once; a native reader of levels would stand in this place.
+    """
+    read = _flat_decoder(streams.DepthUpdate, plan_of(streams.DepthUpdate), census)
+
+    def read_update(payload: bytes) -> tuple[streams.DepthUpdate, list[int], list[int]]:
+        update = read(payload)
+        try:
+            return update, scaled_levels(update.bids), scaled_levels(update.asks)
+        except ValueError as error:
+            raise DecodeError(str(error), payload) from None
+
+    return read_update
+
+
+def _flat_decoder(kind: type[_M], plan: Plan, census: Census) -> Callable[[bytes], _M]:
+    """For a class that holds no other messages, open words or bare numbers; price levels are left to the caller."""
+    read, always, optional = plan.decoder.decode, plan.always, plan.optional
+
+    def read_message(payload: bytes) -> _M:
+        try:
+            message: _M = read(payload)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            run(plan.decoder, payload)  # says what is wrong
+            raise
+        # There are never more keys than colons: where all of them are accounted for, nothing was left over.
+        left_over = payload.count(b":") - always
+        if left_over:
+            for name in optional:
+                if getattr(message, name) is not UNSET:
+                    left_over -= 1
+            if left_over:
+                settle(message, plan, payload, census)
+        return message
+
+    return read_message
 
 
 def decode_list(kind: type[_M], payload: bytes, census: Census) -> list[_M]:

@@ -27,6 +27,10 @@ _SHOWN: Final = 100
 _HEX_ID: Final = re.compile(r"[0-9A-Fa-f-]{8,40}")
 _ENVELOPE: Final = b'{"stream":"'
 _DATA: Final = b'","data":'
+#: Ends the head of a frame, up to and with the brace that opens its payload.
+HEAD_END: Final = _DATA + b"{"
+#: Ends a frame.
+CLOSING_BRACE: Final = ord("}")
 
 
 @attrs.frozen
@@ -84,6 +88,14 @@ def cut_envelope(frame: bytes) -> tuple[str, bytes] | None:
         return name.decode(), frame[end + len(_DATA) : -1]
     except UnicodeDecodeError:
         return None
+
+
+def frame_head(name: str) -> bytes:
+    """The bytes before the payload of every combined frame of a stream whose payload is an object: a key for a table of streams.
+
+    A frame that begins with it, up to its first `HEAD_END`, and ends with a closing brace is one that `cut_envelope` cuts there.
+    """
+    return _ENVELOPE + name.encode() + _DATA
 
 
 def parse_reply(frame: bytes) -> ControlReply:

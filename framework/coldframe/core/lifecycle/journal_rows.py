@@ -10,7 +10,8 @@ from coldframe.core.reconciliation.order_side import OrderSide
 from coldframe.core.state.engine_state import EngineState
 from coldframe.core.state.journal_codec import RestoredState, checkpoint_body, order_body, state_body
 from coldframe.core.state.loss_limits import Counted
-from coldframe.model.effects import AppendJournal
+from coldframe.model.effects import AppendJournal, Level
+from coldframe.model.inputs import JournalChanged
 from coldframe.model.journal import RowKind
 
 
@@ -46,9 +47,28 @@ class JournalRows:
         if self._past.orders or self._past.accounts or self._past.suspensions:
             self.need_checkpoint()
 
+    def journal_changed(self, changed: JournalChanged) -> None:
+        """Without a journal nothing that adds risk may leave; cancels do. What it has lost, a checkpoint makes good."""
+        if changed.fault:
+            self._state.trading.journal_failed(changed.fault, self._ctx.now_ms)
+            self._ctx.log(Level.ERROR, f"the journal cannot be written: {changed.fault}: no new risk, cancels go out")
+        else:
+            self._state.trading.journal_recovered()
+            self._ctx.log(Level.WARNING, "the journal can be written again")
+        if changed.lost:
+            text = f"{changed.lost} journal rows were dropped meanwhile: writing a checkpoint of the whole state"
+            self._ctx.log(Level.ERROR, text)
+            self.need_checkpoint()
+
     def need_checkpoint(self) -> None:
         """The whole state is written down at the end of this step."""
         self._count = self._rows
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something to write down that a step without effects may have brought about."""
+        state = self._state
+        return bool(state.orders.touched or state.saved.unrecorded or state.refused.waiting)
 
     def record(self, *, last: bool = False) -> None:
         """Rows of orders and saved values that have changed in this step, and a checkpoint if due. `last`: the run is over."""

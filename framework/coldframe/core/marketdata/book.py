@@ -13,7 +13,7 @@ from decimal import Decimal
 import attrs
 
 from coldframe.enums import Side
-from coldframe.units import SCALED, scaled, unscaled
+from coldframe.units import scaled, scaled_levels, unscaled
 from coldframe.wire.streams import Level
 
 
@@ -35,12 +35,14 @@ class BookSide:
 
         Raises `ValueError` for a text that is not a price or quantity.
         """
+        self.put(scaled_levels(levels))
+
+    def put(self, levels: list[int]) -> None:
+        """The same of scaled levels: price, quantity, price, quantity and so on."""
         quantities, keys, sign = self._quantities, self._keys, self._sign
-        for price_text, quantity_text in levels:
-            try:
-                key, quantity = SCALED[price_text] * sign, SCALED[quantity_text]
-            except KeyError:
-                key, quantity = scaled(price_text) * sign, scaled(quantity_text)
+        numbers = iter(levels)
+        for price, quantity in zip(numbers, numbers, strict=True):
+            key = price * sign
             if quantity:
                 if key not in quantities:
                     insort(keys, key)
@@ -86,8 +88,10 @@ class Book:
     bid_edge: int | None = None
     ask_edge: int | None = None
 
-    def reached(self, update_id: int, event_ms: int) -> None:
-        """The changes up to this one, which happened at this venue time, are taken in."""
+    def take_changes(self, bids: list[int], asks: list[int], update_id: int, event_ms: int) -> None:
+        """Takes in the changes up to this update, which happened at this venue time; levels as `BookSide.put` takes them."""
+        self.bids.put(bids)
+        self.asks.put(asks)
         self.update_id, self.event_ms = update_id, event_ms
 
     @property

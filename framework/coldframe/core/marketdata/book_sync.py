@@ -28,7 +28,7 @@ from coldframe.model.engine_events import BookLost as BookLost
 from coldframe.model.engine_events import BookMoved as BookMoved
 from coldframe.model.engine_events import BookReady as BookReady
 from coldframe.model.events import BookState
-from coldframe.units import scaled
+from coldframe.units import scaled, scaled_levels
 from coldframe.wire.reference import Depth
 from coldframe.wire.streams import DepthUpdate
 
@@ -92,6 +92,11 @@ class BookSync:
     _failures: int = 0
     _followed: int = 0
     _overlap_allowed: bool = False
+    #: What follows from nearly every event.
+    _moved: BookMoved = attrs.field(init=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._moved = BookMoved(self.symbol)
 
     def step(self, event: BookInput) -> list[BookEffect]:
         """Takes in one event, snapshot or failure, and says what follows from it."""
@@ -112,9 +117,13 @@ class BookSync:
             case unknown:
                 assert_never(unknown)
 
+    def take_scaled(self, event: DepthUpdate, bids: list[int], asks: list[int]) -> list[BookEffect]:
+        """`step` for an event whose levels have been scaled already."""
+        return self._follow(event, bids, asks) if self.state is BookState.SYNCED else self._on_delta(event)
+
     def _on_delta(self, event: DepthUpdate) -> list[BookEffect]:
         if self.state is BookState.SYNCED:
-            return self._follow(event)
+            return self._follow(event, scaled_levels(event.bids), scaled_levels(event.asks))
         self._buffer(event)
         return self._bridge() if self._snapshot is not None else self._request()
 
@@ -193,20 +202,20 @@ class BookSync:
             return True
         return self._overlap_allowed and event.previous_id < book.update_id < event.last_id
 
-    def _follow(self, event: DepthUpdate) -> list[BookEffect]:
+    def _follow(self, event: DepthUpdate, bids: list[int], asks: list[int]) -> list[BookEffect]:
         book = self.book
         if event.last_id <= book.update_id:
             return []  # told already
         if not self._follows(book, event):
             return self._lose(f"gap: event follows on {event.previous_id}, book is at {book.update_id}", event)
         self._overlap_allowed = False
-        _apply(book, event)
+        book.take_changes(bids, asks, event.last_id, event.event_ms)
         if book.crossed:
             return self._lose(f"crossed at {book.update_id}", None)
         self._followed += 1
         if self._followed == STABLE_EVENTS:
             self._failures = 0
-        return [BookMoved(self.symbol)]
+        return [self._moved]
 
     def _lose(self, reason: str, event: DepthUpdate | None) -> list[BookEffect]:
         """The book is stale from now on; what has come behind the gap, and what comes next, waits for the next snapshot."""
@@ -246,6 +255,4 @@ def _book_of(snapshot: Depth) -> Book:
 
 def _apply(book: Book, event: DepthUpdate) -> None:
     """Steps 7 to 9."""
-    book.bids.apply(event.bids)
-    book.asks.apply(event.asks)
-    book.reached(event.last_id, event.event_ms)
+    book.take_changes(scaled_levels(event.bids), scaled_levels(event.asks), event.last_id, event.event_ms)

@@ -19,7 +19,8 @@ import attrs
 from coldframe.core.connectivity.backoff import Backoff, Chance
 from coldframe.core.connectivity.connect_budget import ConnectBudget
 from coldframe.core.connectivity.due_checks import DueChecks
-from coldframe.core.marketdata.rotation import StreamSequence, lane_of
+from coldframe.core.marketdata.heard_stream import HeardStream
+from coldframe.core.marketdata.rotation import StreamSequence
 from coldframe.core.marketdata.shards import FeedLimits, Shard, silence_ms
 from coldframe.model.effects import CloseLink, Effect, Level, LinkKind, Log, OpenLink, SendControl, WakeAt
 from coldframe.model.inputs import LinkOpened, TimeReached
@@ -77,36 +78,6 @@ FeedInput = LinkOpened | LinkEnded | ControlReplied | TimeReached
 
 
 @attrs.define
-class _Stream:
-    """What is known of one stream: when it last spoke, how patient we are with it, and how far each of its lanes is."""
-
-    name: StreamName
-    last_ns: int = 0
-    warnings: int = 0
-    lane: StreamSequence = attrs.field(factory=StreamSequence)
-    #: Of a stream of the whole market: its lanes so far, by symbol. `lane` then only says which link is in charge.
-    rows: dict[str, StreamSequence] = attrs.field(factory=dict)
-
-    @property
-    def lanes(self) -> tuple[StreamSequence, ...]:
-        return (self.lane, *self.rows.values())
-
-    def begin(self, owner: str | None) -> None:
-        """A link takes charge, or none (None): nothing of what was told before counts any more."""
-        self.lane = StreamSequence(owner)
-        self.rows.clear()
-
-    def lane_for(self, message: MarketMessage) -> StreamSequence:
-        row = lane_of(self.name, message)
-        if not row:
-            return self.lane
-        lane = self.rows.get(row)
-        if lane is None:
-            lane = self.rows[row] = StreamSequence(self.lane.owner)
-        return lane
-
-
-@attrs.define
 class _FeedLink:
     """One connection: whether it is open, what still has to be said on it, what waits for an acknowledgement."""
 
@@ -138,7 +109,7 @@ class Feed:
         self._chance = chance
         self._connects = connects or ConnectBudget(limits.connects_per_5min)
         self._pairs = {shard.id: _LinkPair(shard, Backoff(chance), self._rotation_ms()) for shard in shards}
-        self._streams = {name: _Stream(name) for pair in self._pairs.values() for name in pair.shard.names}
+        self._streams = {name: HeardStream(name) for pair in self._pairs.values() for name in pair.shard.names}
         self._pair_of = {name: pair for pair in self._pairs.values() for name in pair.shard.names}
         self._by_link: dict[str, tuple[_LinkPair, _FeedLink]] = {}
         self._ids = count(1)
@@ -162,7 +133,7 @@ class Feed:
         route, most = route_of(name), self._limits.streams_per_link
         of_route = [pair for pair in self._pairs.values() if pair.shard.route is route]
         pair = next((candidate for candidate in of_route if len(candidate.shard.names) < most), None)
-        self._streams[name] = _Stream(name)
+        self._streams[name] = HeardStream(name)
         if pair is None:
             return self._add_shard(Shard(f"{route}-{len(of_route) + 1}", route, (name,)), now_ns)
         pair.shard = attrs.evolve(pair.shard, names=(*pair.shard.names, name))
@@ -184,6 +155,10 @@ class Feed:
     def owns(self, link: str) -> bool:
         """Whether a link is one of this feed's."""
         return link in self._by_link
+
+    def stream(self, name: StreamName) -> HeardStream:
+        """What is known of a stream that is listened to."""
+        return self._streams[name]
 
     def in_charge(self, name: StreamName, link: str) -> bool:
         """Whether a stream is heard over this link."""
@@ -315,8 +290,7 @@ class Feed:
         stream = self._streams.get(name)
         if stream is None:
             return (), -1
-        stream.last_ns = now_ns
-        stream.warnings = 0
+        stream.spoke(now_ns)
         successor = self._pair_of[name].successor
         return stream.lane_for(message).step(link, successor.id if successor else None, message)
 
@@ -357,27 +331,27 @@ class Feed:
             return []
         watched = [name for name in pair.shard.names if silence_ms(name) is not None]
         for stream in silent:
-            stream.warnings += 1
+            stream.warned()
         if len(silent) == len(watched) or any(stream.warnings == _WARNINGS + 1 for stream in silent):
             return self._reopen(pair, link, f"no data on {len(silent)} of {len(watched)} watched streams", now_ns)
         return self._ask_again(link, silent, now_ns)
 
-    def _is_silent(self, stream: _Stream, now_ns: int) -> bool:
+    def _is_silent(self, stream: HeardStream, now_ns: int) -> bool:
         """Whether a stream has been silent for too long; a stream that stays silent is given more time after every try."""
         allowed_ns = self._allowed_ns(stream)
         return allowed_ns is not None and now_ns - stream.last_ns > allowed_ns
 
-    def _allowed_ns(self, stream: _Stream) -> int | None:
+    def _allowed_ns(self, stream: HeardStream) -> int | None:
         """How long a stream may be silent; None when its silence means nothing."""
         allowed_ms = silence_ms(stream.name)
         if allowed_ms is None:
             return None
         return allowed_ms * (self._limits.patience << min(stream.warnings, _LONGEST_PATIENCE)) * NS_PER_MS
 
-    def _ask_again(self, link: _FeedLink, silent: list[_Stream], now_ns: int) -> list[FeedEffect]:
+    def _ask_again(self, link: _FeedLink, silent: list[HeardStream], now_ns: int) -> list[FeedEffect]:
         names = tuple(stream.name for stream in silent)
         for stream in silent:
-            stream.last_ns = now_ns
+            stream.asked_for(now_ns)
         self._queue(link, "UNSUBSCRIBE", names)
         self._queue(link, "SUBSCRIBE", names)
         text = ", ".join(map(str, names[:3]))
@@ -444,8 +418,8 @@ class Feed:
         self._by_link[link.id] = (pair, link)
         return link
 
-    def _take_charge(self, stream: _Stream, link: str, now_ns: int) -> None:
-        stream.last_ns = now_ns
+    def _take_charge(self, stream: HeardStream, link: str, now_ns: int) -> None:
+        stream.asked_for(now_ns)
         stream.begin(link)
 
     def _next_check(self, now_ns: int) -> list[WakeAt]:

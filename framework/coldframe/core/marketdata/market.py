@@ -7,7 +7,8 @@ nothing else: every book is a machine of its own, and snapshots wait their turn 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final, assert_never
+from functools import partial
+from typing import assert_never
 
 import attrs
 
@@ -30,6 +31,7 @@ from coldframe.core.marketdata.book_sync import (
     StreamSwitched,
 )
 from coldframe.core.marketdata.candles import ClosedCandles
+from coldframe.core.marketdata.handlers import BOOK_KINDS, COIN_M, BookHandler, HandlerTable, MessageHandler
 from coldframe.core.marketdata.links import ControlReplied, Deliver, Feed, FeedEffect, LinkEnded, StreamsLost
 from coldframe.core.marketdata.shards import FeedLimits, plan
 from coldframe.errors import DecodeError
@@ -54,11 +56,6 @@ class PendingSnapshot(RequestPurpose):
 
     symbol: str
     rpi: bool
-
-
-#: All-market streams carry the rows of both products since 2026-06-30; these are not ours.
-_COIN_M: Final = 2
-_BOOK_KINDS: Final = (StreamKind.DIFF_DEPTH, StreamKind.RPI_DEPTH)
 
 
 #: What the market side takes in beside frames: what becomes of its links, what a call for a snapshot brought, its times (`feed:…`,
@@ -90,7 +87,7 @@ class Market:
                 BookSync(quote.symbol), quote.kind is StreamKind.RPI_DEPTH
             )
             for quote in wanted
-            if quote.kind in _BOOK_KINDS
+            if quote.kind in BOOK_KINDS
         }
         #: The closed candles that strategies have been told of.
         self.candles = ClosedCandles(wanted)
@@ -103,6 +100,22 @@ class Market:
         self._event_times = limits.event_times
         self._least_lag_ms = 1 << 62
         self._unreadable = Unreadable()
+        self._handlers = HandlerTable()
+        for name in wanted:
+            self._bind(name)
+
+    def _bind(self, name: StreamName) -> None:
+        """Gives a stream its handler, unless it is one of the whole market: each row of those has a lane of its own."""
+        if not name.subject:
+            return
+        stream = self.feed.stream(name)
+        if name.kind in BOOK_KINDS:
+            local = self.books[name.symbol, name.kind is StreamKind.RPI_DEPTH]
+            follow_up = partial(self._book_effects, local)
+            handler = BookHandler(self._ctx, stream, self.census, self._route, local.sync, follow_up).take_payload
+        else:
+            handler = MessageHandler(self._ctx, stream, self.census, self._route).take_payload
+        self._handlers.bind(name, handler)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -142,6 +155,7 @@ class Market:
             self._names[str(name)] = name
             self.unasked.add(name)
             self._carry_out(self.feed.add(name, self._ctx.now_ns))
+            self._bind(name)
 
     def step(self, event: MarketInput) -> None:
         """Takes in one input."""
@@ -172,13 +186,13 @@ class Market:
         """We were too slow and frames of a link were thrown away: a known gap, so its books begin anew."""
         self._ctx.log(Level.WARNING, f"link {link}: {count} frames dropped: the bot was too slow")
         for name in self._names.values():
-            if name.kind in _BOOK_KINDS and self.feed.in_charge(name, link):
+            if name.kind in BOOK_KINDS and self.feed.in_charge(name, link):
                 self._lose_book(name, "frames dropped: the bot was too slow")
 
     def _suspended(self) -> None:
         """We were not there for a while: whatever the books hold, the market is elsewhere."""
         for name in self._names.values():
-            if name.kind in _BOOK_KINDS:
+            if name.kind in BOOK_KINDS:
                 self._lose_book(name, "after a suspend")
 
     def _woken(self, key: str) -> None:
@@ -221,12 +235,19 @@ class Market:
 
     def take_frame(self, link: str, frame: bytes) -> None:
         """Takes in one frame. The link may be closed for what it brings."""
+        found = self._handlers.find(frame)
         try:
-            self._frame(link, frame)
+            if found is None:
+                self._frame(link, frame)
+            else:
+                handler, payload = found
+                self.payloads += 1
+                handler(link, payload)
         except DecodeError as error:
             self._bad_frame(link, error)
 
     def _frame(self, link: str, frame: bytes) -> None:
+        """The general way of a frame: an answer to a request, an array, a stream of the whole market or an unexpected one."""
         cut = cut_envelope(frame)
         if cut is None:
             self._control_frame(link, frame)
@@ -236,8 +257,12 @@ class Market:
             name = self._unexpected(cut[0], frame)
         self.payloads += 1
         for message in decode_stream(name, cut[1], self.census):
-            messages, moved_at = self.feed.route(link, name, message, self._ctx.now_ns)
-            self._apply_messages(name, messages, moved_at)
+            self._route(link, name, message)
+
+    def _route(self, link: str, name: StreamName, message: MarketMessage) -> None:
+        """The general way of a message: its link need not be in charge, and it need not be the next one."""
+        messages, moved_at = self.feed.route(link, name, message, self._ctx.now_ns)
+        self._apply_messages(name, messages, moved_at)
 
     def _unexpected(self, name: str, frame: bytes) -> StreamName:
         """A stream that was not subscribed to under this name: counted, and understood as far as its grammar goes."""
@@ -261,9 +286,9 @@ class Market:
 
     def _apply_messages(self, name: StreamName, messages: Sequence[MarketMessage], moved_at: int) -> None:
         """Processes messages of one stream; at `moved_at` another connection took over, nowhere if that is negative."""
-        if name.kind not in _BOOK_KINDS:
+        if name.kind not in BOOK_KINDS:
             for message in messages:
-                if message.product != _COIN_M:
+                if message.product != COIN_M:
                     self._ctx.publish(StreamMessage(name, message))
             return
         key = (name.symbol, name.kind is StreamKind.RPI_DEPTH)
@@ -285,7 +310,10 @@ class Market:
         local = self.books.get(key)
         if local is None:
             return
-        for effect in local.sync.step(event):
+        self._book_effects(local, local.sync.step(event))
+
+    def _book_effects(self, local: LocalBook, effects: Sequence[BookEffect]) -> None:
+        for effect in effects:
             self._book_effect(local, effect)
 
     def _book_effect(self, local: LocalBook, effect: BookEffect) -> None:
@@ -318,7 +346,7 @@ class Market:
             match effect:
                 case StreamsLost(names, reason):
                     for name in names:
-                        if name.kind in _BOOK_KINDS:
+                        if name.kind in BOOK_KINDS:
                             self._lose_book(name, reason)
                 case Deliver(name, messages):
                     self._apply_messages(name, messages, 0)

@@ -8,7 +8,9 @@ event time, and update ids grow symbol by symbol.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Any, Final
 
 import attrs
 
@@ -27,6 +29,14 @@ from coldframe.wire.streams import (
     Trade,
 )
 
+#: What numbers the messages of a lane; those of other classes have nothing but their event time.
+_KEYS: Final[dict[type[MarketMessage], Callable[[Any], int]]] = {
+    DepthUpdate: attrgetter("last_id"),
+    AggTrade: attrgetter("trade_id"),
+    Trade: attrgetter("trade_id"),
+    BookTicker: attrgetter("update_id"),
+}
+_EVENT_TIME: Final = attrgetter("event_ms")
 #: How many messages of the other link are held back per lane during a rotation.
 HELD_LIMIT = 2_000
 
@@ -56,6 +66,16 @@ class StreamSequence:
         if self.held and successor is not None and self._ripe(successor):
             return (message, *self.hand_over(successor)), 1
         return (message,), -1
+
+    def goes_on(self, link: str, key: int) -> bool:
+        """Whether a message that stands at `key` is simply the next one, which is noted then; else `step` says what becomes of it.
+
+        That is so where its link is in charge, has not told it before, and nothing of another link is held back.
+        """
+        if self.owner != link or key <= self.floor or self.held:
+            return False
+        self.floor, self.last_key = -1, key
+        return True
 
     def hand_over(self, link: str) -> tuple[MarketMessage, ...]:
         """Puts another link in charge. Returns what it has said beyond what was told already."""
@@ -103,17 +123,14 @@ def lane_of(name: StreamName, message: MarketMessage) -> str:
             return message.event
 
 
+def key_getter(kind: type[MarketMessage]) -> Callable[[Any], int]:
+    """What reads `key_of` from the messages of a class."""
+    return _KEYS.get(kind, _EVENT_TIME)
+
+
 def key_of(message: MarketMessage) -> int:
     """Where a message stands in its lane, so that the same one is recognised on two links; its event time at the least."""
-    match message:
-        case DepthUpdate():
-            return message.last_id
-        case AggTrade() | Trade():
-            return message.trade_id
-        case BookTicker():
-            return message.update_id
-        case _:  # no number of its own: its event time
-            return message.event_ms
+    return key_getter(type(message))(message)
 
 
 def _starts_after(message: MarketMessage) -> int:

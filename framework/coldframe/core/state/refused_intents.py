@@ -37,6 +37,11 @@ class RefusedIntents:
         self._times: dict[_Key, int] = {}
         self._asked_for = 0
 
+    @property
+    def waiting(self) -> bool:
+        """Whether there are refusals that have no row yet."""
+        return bool(self._first)
+
     def count(self, account: StrategyAccount, wanted: object, verdict: Verdict, now_ms: int, times: int = 1) -> None:
         """What a strategy wanted was refused, so many times."""
         key = _Key(now_ms // _MS_PER_SECOND, account.id, self._symbol(account, wanted, verdict), verdict.code)

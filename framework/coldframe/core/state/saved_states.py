@@ -15,7 +15,8 @@ class SavedStates:
 
     def __init__(self, past: Mapping[str, Any]) -> None:
         self._texts = {strategy: _text_of_plain(value) for strategy, value in past.items()}
-        self._changed: dict[str, None] = {}
+        #: Whose values have changed since `take_changed` was last called.
+        self.unrecorded: dict[str, None] = {}
 
     def text(self, strategy: str) -> bytes:
         """What a strategy has saved last, as JSON; `null` when that is nothing."""
@@ -27,12 +28,12 @@ class SavedStates:
         if text == self.text(strategy):
             return False
         self._texts[strategy] = text
-        self._changed[strategy] = None
+        self.unrecorded[strategy] = None
         return True
 
     def take_changed(self) -> dict[str, Any]:
         """The values that have changed since this was last asked, for rows."""
-        changed, self._changed = self._changed, {}
+        changed, self.unrecorded = self.unrecorded, {}
         return {strategy: msgspec.json.decode(self._texts[strategy]) for strategy in changed}
 
     def everything(self) -> dict[str, Any]:

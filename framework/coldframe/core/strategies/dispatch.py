@@ -213,7 +213,7 @@ class Strategies:
     @property
     def due(self) -> bool:
         """Whether something wanted has to be compared again."""
-        return bool(self._store.due)
+        return bool(self._store.due or self._ended)
 
     def compare_due(self) -> None:
         """Compares every desired state that something has happened to, and does what follows."""
