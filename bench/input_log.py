@@ -18,7 +18,7 @@ import msgspec
 
 from coldframe.compression import find_zstd
 from coldframe.data.input_log import InputEncoder
-from coldframe.exchange_server.recording_files import read_recording
+from coldframe.data.recordings import read_recording
 from coldframe.model.inputs import FramesReceived, Lane, Stamped
 from coldframe.wire.frames import envelope
 

@@ -22,6 +22,7 @@ from coldframe.config import venue as venue_tables
 from coldframe.core.marketdata.events import HOOK_OF
 from coldframe.data.archive.datasets import DATA_SETS, DataSet
 from coldframe.data.events import TELLERS
+from coldframe.data.market import Kind
 from coldframe.model import events, intents, orders, view
 from coldframe.model.journal import BODIES
 from coldframe.plug.hookspecs import BotHooks, StrategyHooks
@@ -268,9 +269,17 @@ def data_sets() -> str:
 
 
 def _data_set(data_set: DataSet) -> tuple[str, ...]:
-    event = code(TELLERS[data_set.name].event.__name__) if data_set.name in TELLERS else "none"
+    told = TELLERS[data_set.name].events if data_set.name in TELLERS else ()
+    event = ", ".join(code(kind.__name__) for kind in told) or "none"
     columns = ", ".join(code(field.column) for field in data_set.fields)
     return code(data_set.name), columns, ", ".join(map(code, data_set.key)), str(data_set.repeats), event
+
+
+def market_rows() -> str:
+    """What the numbers of a row of `market` are, by its kind."""
+    return table(
+        ("kind", "row", "id; price, quantity, price_2, quantity_2"), ((kind.value, kind.name, kind.numbers) for kind in Kind)
+    )
 
 
 # -- documents --------------------------------------------------------------------------------------------------------
@@ -291,6 +300,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "code classes": code_classes,
     "configuration": configuration,
     "data sets": data_sets,
+    "market rows": market_rows,
     "journal rows": lambda: table(["kind", "body"], ((code(kind), text) for kind, text in BODIES.items())),
     "journal schema": lambda: "```sql\n" + SCHEMA.strip() + "\n```",
     "order table": lambda: "```mermaid\n" + orders.diagram().split("\n\n")[0].rstrip() + "\n```",

@@ -22,6 +22,7 @@ from coldframe.config.secrets import resolve
 from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.config.venue import VenueAccount
 from coldframe.data.input_log import InputEncoder, InputLogReading, begin_line
+from coldframe.data.recordings import read_recording
 from coldframe.errors import ConfigError, DecodeError, JournalDamaged, JournalUnwritable
 from coldframe.exchange.context import Context
 from coldframe.exchange.exchange import Exchange
@@ -30,7 +31,6 @@ from coldframe.exchange.trading.account_store import MemoryAccountStore
 from coldframe.exchange_server.account_file import FileAccountStore
 from coldframe.exchange_server.key_files import keys_for
 from coldframe.exchange_server.recording import read_recording_info, recorded_market
-from coldframe.exchange_server.recording_files import read_recording
 from coldframe.model.effects import WakeAt
 from coldframe.model.inputs import FramesReceived, Lane, RestAnswered, Stamped, TimeReached
 from coldframe.model.journal import RowKind

@@ -9,16 +9,17 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coldframe.data import arranging
 from coldframe.data.archive.reader import archive_source
-from coldframe.data.arranging import Repeats, Table, arranged
+from coldframe.data.arranging import DataSource, Repeats, Table, arranged
 from coldframe.data.columns import Column, Columns, Row
 from coldframe.data.numbers import NONE, PRICE_DIGITS, decimal_of, digits_of, fixed, fixed_parser, text_of
 from coldframe.data.sources import columns_of
 from tests.data.vendor import AGG_TRADES, written
+from tests.examples import examples
 
 INT64 = st.integers(NONE, -NONE - 1)
 
@@ -38,10 +39,11 @@ def table(repeats: Repeats, step: int = 0, time: str = "") -> Table:
 
 def made(rows: list[Row], form: Table) -> Columns:
     with TemporaryFile() as file:
-        arranged(iter(rows), form, Path("made.csv"), into=file, labels={})
+        arranged(iter(rows), DataSource(Path("made.csv"), form, lambda: (row for row in rows), {}), into=file)
         return Columns(file, Path("made.csv"))
 
 
+@settings(max_examples=examples(40))
 @given(st.lists(st.tuples(st.integers(-9, 9) | INT64, st.integers(0, 2) | INT64), max_size=40), st.sampled_from(Repeats))
 def test_what_comes_out(rows: list[Row], repeats: Repeats) -> None:
     expected = sorted(rows, key=lambda row: row[0])
@@ -60,6 +62,7 @@ def test_what_comes_out(rows: list[Row], repeats: Repeats) -> None:
         columns.verify()
 
 
+@settings(max_examples=examples(40))
 @given(st.lists(st.integers(-20, 20), max_size=30), st.integers(1, 3))
 def test_holes_are_counted(steps: list[int], step: int) -> None:
     keys = sorted({number * step for number in steps})
@@ -68,6 +71,7 @@ def test_holes_are_counted(steps: list[int], step: int) -> None:
         assert {told.rule: told.count for told in columns.told} == ({"hole": missing} if missing else {})
 
 
+@settings(max_examples=examples(40))
 @given(st.lists(st.integers(0, 3), max_size=20))
 def test_times_that_go_back_are_counted(times: list[int]) -> None:
     rows: list[Row] = list(enumerate(times))
@@ -81,6 +85,7 @@ def test_times_that_go_back_are_counted(times: list[int]) -> None:
 TRADES = st.tuples(st.integers(0, 60), st.integers(0, 10**12), st.integers(0, 10**12), st.integers(0, 10**6), st.booleans())
 
 
+@settings(max_examples=examples(40))
 @given(st.lists(TRADES, max_size=30), st.booleans())
 def test_a_vendor_file_gives_its_rows(tmp_path_factory: pytest.TempPathFactory, trades: list[Row], named: bool) -> None:
     """Shuffled, duplicated and with holes, in and out of 8 digits: the rows of the file, once each, by their id."""
@@ -99,6 +104,7 @@ def test_a_vendor_file_gives_its_rows(tmp_path_factory: pytest.TempPathFactory, 
 # -- numbers ------------------------------------------------------------------------------------------------------------
 
 
+@settings(max_examples=examples(40))
 @given(st.integers(-(10**18), 10**18), st.integers(0, 16))
 def test_a_number_comes_back(value: int, digits: int) -> None:
     text = text_of(value, digits)

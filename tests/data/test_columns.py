@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coldframe.data.archive.reader import archive_source
@@ -15,6 +15,7 @@ from coldframe.data.columns import BLOCK_ROWS, Column, Columns, ColumnsWriter, F
 from coldframe.data.sources import write_columns
 from coldframe.errors import ConfigError
 from tests.data.vendor import AGG_TRADES, written
+from tests.examples import examples
 
 COLUMNS = tuple(Column(name) for name in "abc")
 #: Around every width of an integer.
@@ -23,6 +24,7 @@ WIDE = st.integers(-(2**63), 2**63 - 1) | st.sampled_from(
 )
 
 
+@settings(max_examples=examples(40))
 @given(st.lists(st.lists(st.tuples(WIDE, WIDE, st.booleans().map(int)), min_size=1, max_size=9), max_size=4))
 def test_what_is_written_is_mapped_back(blocks: list[list[tuple[int, int, int]]]) -> None:
     with TemporaryFile() as file:

@@ -14,9 +14,9 @@ import pytest
 from coldframe.cli import main
 from coldframe.config.load import load
 from coldframe.core.state.journal_codec import RestoredState, fold, order_body
+from coldframe.data.recordings import read_recording
 from coldframe.enums import AlgoStatus, OrderStatus
 from coldframe.exchange_server.account_file import FileAccountStore
-from coldframe.exchange_server.recording_files import read_recording
 from coldframe.model.halting import Halt, HaltLevel
 from coldframe.model.journal import Row, RowKind
 from coldframe.model.orders import OrderState

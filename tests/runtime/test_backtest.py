@@ -13,9 +13,9 @@ from typing import Any
 import attrs
 import pytest
 
+from coldframe.data.recordings import read_recording
 from coldframe.enums import Side
 from coldframe.errors import ConfigError
-from coldframe.exchange_server.recording_files import read_recording
 from coldframe.model.effects import AppendJournal
 from coldframe.model.journal import RowKind
 from coldframe.runtime.backtest import PRESETS, Backtest, BacktestObserver, BacktestOptions, read_backtest

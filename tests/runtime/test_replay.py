@@ -20,8 +20,8 @@ from coldframe.cli import main
 from coldframe.core.engine import Engine
 from coldframe.data.input_log import InputLogReading, LoggedStep
 from coldframe.data.lines import LineReader
+from coldframe.data.recordings import read_recording
 from coldframe.errors import ConfigError
-from coldframe.exchange_server.recording_files import read_recording
 from coldframe.model.saved_state import frozen_of
 from coldframe.runtime.build import build, read
 from coldframe.runtime.replay import Replay, replay

@@ -14,8 +14,8 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from coldframe.data.recordings import read_recording
 from coldframe.errors import ConfigError
-from coldframe.exchange_server.recording_files import read_recording
 from coldframe.trio_io.recorder import Recorder
 from coldframe.wire.frames import envelope
 from tests.examples import examples

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from coldframe.data.archive.labels import MetricsLabels
+from coldframe.data.archive.names import archive_name
 from coldframe.data.archive.reader import ArchiveFile, archive_source
+from coldframe.data.arranging import DataSource
 from coldframe.data.columns import SUFFIX, Columns, is_columns, open_columns
+from coldframe.data.market import is_recording, recording_source
 from coldframe.data.numbers import utc_text
 from coldframe.data.sources import write_columns
 from coldframe.units import NS_PER_MS
@@ -22,6 +25,8 @@ _RULES: Final = {
     "conflict": "rows of a key that has other values already, dropped",
     "hole": "rows missing",
     "time": "rows whose time goes back",
+    "left out": "payloads that no row holds, left out",
+    "torn": "line at the end that was cut, left out",
 }
 
 
@@ -32,12 +37,18 @@ def make_columns(args: argparse.Namespace, out: Out) -> int:
         columns = open_columns(path)
         columns.verify()
     else:
-        said = ArchiveFile(args.data_set, args.symbol, args.interval, MetricsLabels(args.metrics_labels))
-        target = args.to or path.with_name(path.name + SUFFIX)
-        columns = write_columns(archive_source(path, said), target)
+        columns = write_columns(_source(path, args), args.to or path.with_name(path.name + SUFFIX))
     with columns:
         out(_document(columns), _lines(columns))
     return 0
+
+
+def _source(path: Path, args: argparse.Namespace) -> DataSource:
+    """What a file is: said by `--as`, or else by its name and its first byte."""
+    if args.data_set == "recording" or (not args.data_set and archive_name(path) is None and is_recording(path)):
+        return recording_source(path)
+    said = ArchiveFile(args.data_set, args.symbol, args.interval, MetricsLabels(args.metrics_labels))
+    return archive_source(path, said)
 
 
 def _span_ms(columns: Columns) -> tuple[int, int] | None:
@@ -70,7 +81,9 @@ def _document(columns: Columns) -> dict[str, Any]:
 def _lines(columns: Columns) -> list[str]:
     span = _span_ms(columns)
     between = f", {utc_text(span[0])} to {utc_text(span[1])} UTC" if span else ""
-    what = " ".join(filter(None, (columns.labels.get("symbol"), columns.table, columns.labels.get("interval"))))
+    what = " ".join(
+        filter(None, (columns.labels.get("symbol") or columns.labels.get("symbols"), columns.table, columns.labels.get("interval")))
+    )
     lines = [f"{columns.path}: {what}, {len(columns)} rows{between}"]
     lines += [f"  {told.count} {_RULES[told.rule]}: {told.text}" for told in columns.told]
     return lines

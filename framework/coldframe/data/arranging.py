@@ -12,7 +12,7 @@ from __future__ import annotations
 import heapq
 import struct
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import islice
 from operator import itemgetter, lt, sub
@@ -59,10 +59,23 @@ class Table:
         return tuple(places[name] for name in names)
 
 
-def arranged(
-    rows: Iterable[Row], table: Table, path: Path, *, into: IO[bytes], labels: Mapping[str, str], origin: SourceFile | None = None
-) -> None:
-    """Writes the rows as columns, with what was wrong with them in the footer. `path` names their file in messages."""
+@attrs.frozen
+class DataSource:
+    """A file, the table that its rows make, and its rows as they come. `labels` say what else is known of it.
+
+    Reading the rows may add labels, and puts what it finds wrong in the file as a whole into `findings`.
+    """
+
+    path: Path
+    table: Table
+    rows: Callable[[], Generator[Row, None, None]]
+    labels: Mapping[str, str]
+    findings: Sequence[Finding] = ()
+
+
+def arranged(rows: Iterable[Row], source: DataSource, *, into: IO[bytes], origin: SourceFile | None = None) -> None:
+    """Writes the rows of a source as columns, with what was wrong with them in the footer."""
+    table, path = source.table, source.path
     tally = _Tally(table)
     arrived, in_order = _as_they_come(rows, table, path, tally)
     with arrived:
@@ -72,7 +85,7 @@ def arranged(
         for chunk in kept:
             tally.see_steps(chunk)
             writer.write(chunk)
-        writer.finish(table.name, table.columns, labels, tally.told(), origin)
+        writer.finish(table.name, table.columns, source.labels, (*source.findings, *tally.told()), origin)
 
 
 def _as_they_come(rows: Iterable[Row], table: Table, path: Path, tally: _Tally) -> tuple[Columns, bool]:

@@ -13,33 +13,35 @@ from typing import Final
 import attrs
 
 from coldframe.data.columns import Columns, Row
-from coldframe.data.numbers import PRICE_DIGITS, decimal_of
+from coldframe.data.market import MARKET, Kind
+from coldframe.data.numbers import NONE, PRICE_DIGITS, decimal_of
 from coldframe.enums import Side
 from coldframe.errors import ConfigError
-from coldframe.model.events import BestPriceChanged, CandleChanged, StrategyEvent, TradePrinted
+from coldframe.model.events import BestPriceChanged, CandleChanged, MarkPriceChanged, StrategyEvent, TradePrinted
 from coldframe.units import NS_PER_MS
 
-#: Makes the event of a row. Its first argument is the earliest time at which it may be told.
-_Tell = Callable[[int, Row], StrategyEvent]
+#: Makes the event of a row, if it has one. Its first argument is the earliest time at which it may be told.
+_Tell = Callable[[int, Row], StrategyEvent | None]
 
 
 def events_of(columns: Columns) -> Iterator[StrategyEvent]:
-    """The event of every row. Raises `ConfigError` for a table whose rows no strategy is told."""
+    """The events of the rows, in order. Raises `ConfigError` for a table whose rows no strategy is told."""
     if columns.table not in TELLERS:
         raise ConfigError(f"{columns.path}: {columns.table} gives columns, not events; events are told of {', '.join(TELLERS)}")
     tell = TELLERS[columns.table].of(columns)
     at_ns = 0
     for row in columns.rows():
         event = tell(at_ns, row)
-        at_ns = event.at_ns
-        yield event
+        if event is not None:
+            at_ns = event.at_ns
+            yield event
 
 
 @attrs.frozen
 class Teller:
-    """The event that the rows of a table become, and how."""
+    """The events that the rows of a table become, and how."""
 
-    event: type[StrategyEvent]
+    events: tuple[type[StrategyEvent], ...]
     of: Callable[[Columns], _Tell]
 
 
@@ -101,10 +103,34 @@ def _klines(columns: Columns) -> _Tell:
     return tell
 
 
+def _market(columns: Columns) -> _Tell:
+    """Rows of books have no event of their own: a book is told when it has taken all of them."""
+    symbols = columns.labels["symbols"].split(",")
+
+    def tell(earliest_ns: int, row: Row) -> StrategyEvent | None:
+        kind, at_ns, place, event_ms, number, price, quantity, price_2, quantity_2 = row
+        symbol, at_ns = symbols[place], max(earliest_ns, at_ns)
+        match kind:
+            case Kind.BEST:
+                prices = _price(price), _price(quantity), _price(price_2), _price(quantity_2)
+                return BestPriceChanged(symbol, at_ns, event_ms, number, *prices)
+            case Kind.TRADE:
+                trade = _price(price), _price(quantity), _taker(price_2)
+                return TradePrinted(symbol, at_ns, event_ms, number, *trade, event_ms, aggregated=bool(quantity_2))
+            case Kind.MARK:
+                rate = Decimal(0) if price_2 == NONE else _price(price_2)
+                return MarkPriceChanged(symbol, at_ns, event_ms, _price(price), _price(quantity), rate, quantity_2)
+            case _:
+                return None  # a level, or the head of a book event
+
+    return tell
+
+
 #: The tables whose rows are told, by their names.
 TELLERS: Final[Mapping[str, Teller]] = {
-    "klines": Teller(CandleChanged, _klines),
-    "aggTrades": Teller(TradePrinted, _agg_trades),
-    "trades": Teller(TradePrinted, _trades),
-    "bookTicker": Teller(BestPriceChanged, _book_ticker),
+    "klines": Teller((CandleChanged,), _klines),
+    "aggTrades": Teller((TradePrinted,), _agg_trades),
+    "trades": Teller((TradePrinted,), _trades),
+    "bookTicker": Teller((BestPriceChanged,), _book_ticker),
+    MARKET.name: Teller((BestPriceChanged, TradePrinted, MarkPriceChanged), _market),
 }

@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
-import attrs
-
-from coldframe.data.arranging import Table, arranged
-from coldframe.data.columns import Columns, Row, open_columns, origin_of
+from coldframe.data.arranging import DataSource, arranged
+from coldframe.data.columns import Columns, open_columns, origin_of
 from coldframe.errors import ConfigError
-
-
-@attrs.frozen
-class DataSource:
-    """A file, the table that its rows make, and its rows as they come. `labels` say what else is known of it."""
-
-    path: Path
-    table: Table
-    rows: Callable[[], Generator[Row, None, None]]
-    labels: Mapping[str, str]
 
 
 def columns_of(source: DataSource) -> Columns:
@@ -59,19 +46,15 @@ def write_columns(source: DataSource, target: Path) -> Columns:
 
 def _arrange(source: DataSource, file: IO[bytes]) -> None:
     with closing(source.rows()) as rows:
-        arranged(rows, source.table, source.path, into=file, labels=source.labels, origin=origin_of(source.path))
+        arranged(rows, source, into=file, origin=origin_of(source.path))
 
 
 def _made_before(source: DataSource, target: Path) -> Columns | None:
     """The columns in `target`, if they were made of this source in this way."""
     with suppress(ConfigError):
         made = open_columns(target)
-        same = (made.table, made.footer.columns, dict(made.labels)) == (
-            source.table.name,
-            source.table.columns,
-            dict(source.labels),
-        )
-        if same and made.made_of(source.path):
+        same = (made.table, made.footer.columns) == (source.table.name, source.table.columns)
+        if same and source.labels.items() <= made.labels.items() and made.made_of(source.path):
             return made
         made.close()
     return None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from coldframe.data.recordings import read_recording
 from coldframe.exchange.recorded_market import RecordedMarket
 from coldframe.exchange.recording_info import RecordingInfo, look_through
 from coldframe.exchange.settings import EmbeddedVenue as Settings
-from coldframe.exchange_server.recording_files import read_recording
 from coldframe.units import NS_PER_MS
 
 

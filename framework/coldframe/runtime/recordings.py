@@ -16,8 +16,8 @@ from typing import Any, Final, assert_never
 import attrs
 
 from coldframe.core.marketdata.book_sync import BookLost, BookMoved, BookReady, BookSync, RequestSnapshot
+from coldframe.data.recordings import read_recording
 from coldframe.errors import ConfigError, DecodeError
-from coldframe.exchange_server.recording_files import read_recording
 from coldframe.trio_io.clock import wall_text
 from coldframe.units import NS_PER_S, scaled
 from coldframe.wire.codec import Census, decode, decode_stream

@@ -11,8 +11,8 @@ import attrs
 from coldframe.data.archive.datasets import DATA_SETS, DataSet
 from coldframe.data.archive.labels import MetricsLabels, known_at_ms
 from coldframe.data.archive.names import CANDLE_SETS, INTERVALS_MS, ArchiveName, archive_name
+from coldframe.data.arranging import DataSource
 from coldframe.data.delimited import DelimitedFile, Field
-from coldframe.data.sources import DataSource
 from coldframe.errors import ConfigError
 
 _METRICS: Final = "metrics"

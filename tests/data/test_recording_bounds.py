@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from coldframe.compression import zstd_module
 from coldframe.data.lines import USUAL_BOUNDS, LineBounds
+from coldframe.data.recordings import MOST_NAMES, read_recording
 from coldframe.errors import ConfigError
 from coldframe.exchange_server.recording import read_recording_info
-from coldframe.exchange_server.recording_files import MOST_NAMES, read_recording
 from coldframe.runtime.recordings import describe_recording, verify_recording
 from coldframe.wire.recording import LONGEST_LINE
 

@@ -11,9 +11,9 @@ import pytest
 
 from coldframe import compression
 from coldframe.compression import zstd_module
+from coldframe.data.recordings import read_recording
 from coldframe.errors import ConfigError
 from coldframe.exchange_server.recording import read_recording_info
-from coldframe.exchange_server.recording_files import read_recording
 from tests.conftest import SHARED, needs_shared
 
 LINES = [
