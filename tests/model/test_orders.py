@@ -186,11 +186,27 @@ def test_the_picture_shows_every_state_and_exactly_the_tables() -> None:
     for overlay in V:
         assert re.search(rf"\b{overlay}\b", overlays)
     assert arrows(states) == {(str(state), str(end), cause) for state, row in TABLE.items() for cause, end in row.items()}
-    drawn = arrows(overlays)
-    # One cause holds a comma of its own.
-    assert {(overlay, end) for overlay, end, _ in drawn} == {
-        (overlay, end) for overlay, row in OVERLAY_TABLE.items() for end in row.values()
+    drawn = arrows(overlays.replace(A.CANCEL_UNKNOWN, "cancel in doubt"))  # this cause holds a comma of its own
+    plain = {
+        (str(overlay), str(end), str(attempt).replace(A.CANCEL_UNKNOWN, "cancel in doubt"))
+        for overlay, row in OVERLAY_TABLE.items()
+        for attempt, end in row.items()
     }
+    assert drawn == plain | {
+        (str(overlay), str(V.AMEND_UNKNOWN), f"{attempt} while an amendment is open")
+        for overlay, attempt in product((V.CANCEL_SENT, V.CANCEL_UNKNOWN), (A.CANCEL_REFUSED, A.CANCEL_NOT_WRITTEN))
+        if attempt in OVERLAY_TABLE[overlay]
+    }
+
+
+def test_the_picture_shows_where_each_attempt_leads() -> None:
+    """Also while an amendment is open, which only an amendment or a cancel on its way leaves so."""
+    drawn = {(overlay, end) for overlay, end, _ in arrows(diagram().split("\n\n")[1])}
+    led = {(overlay, next_overlay(overlay, attempt)) for overlay in V for attempt in A}
+    led |= {
+        (overlay, next_overlay(overlay, attempt, amending=True)) for overlay in (V.CANCEL_SENT, V.CANCEL_UNKNOWN) for attempt in A
+    }
+    assert drawn == {(str(overlay), str(end)) for overlay, end in led if overlay is not end}
 
 
 def test_the_picture_begins_and_ends() -> None:

@@ -300,10 +300,25 @@ def diagram() -> str:
     lines += _arrows(TABLE)
     lines += [f"    {state} --> [*]" for state in OrderState if state.terminal]
     lines += ["", "stateDiagram-v2", "    [*] --> NONE"]
-    return "\n".join(lines + _arrows(OVERLAY_TABLE)) + "\n"
+    return "\n".join(lines + _arrows(OVERLAY_TABLE) + _arrows(_while_amending())) + "\n"
 
 
-def _arrows(table: Mapping[OrderState, Mapping[OrderEvent, OrderState]] | Mapping[Overlay, Mapping[Attempt, Overlay]]) -> list[str]:
+def _while_amending() -> dict[Overlay, dict[str, Overlay]]:
+    """The attempts, in words, that lead elsewhere while an amendment is open than they do else."""
+    rows: dict[Overlay, dict[str, Overlay]] = {}
+    for overlay, row in OVERLAY_TABLE.items():
+        for attempt, end in row.items():
+            after = next_overlay(overlay, attempt, amending=True)
+            if after is not end:
+                rows.setdefault(overlay, {})[f"{attempt} while an amendment is open"] = after
+    return rows
+
+
+def _arrows(
+    table: Mapping[OrderState, Mapping[OrderEvent, OrderState]]
+    | Mapping[Overlay, Mapping[Attempt, Overlay]]
+    | Mapping[Overlay, Mapping[str, Overlay]],
+) -> list[str]:
     lines = []
     for start, row in table.items():
         causes: dict[str, list[str]] = {}

@@ -49,26 +49,26 @@ async def running_kill_switch(
     thread_clock = ThreadClock(clock)
     async with AsyncExitStack() as stack:
 
-        def say(level: Level, text: str) -> None:
+        def log_line(level: Level, text: str) -> None:
             log(thread_clock.now_ns(), level, text)
 
         control = None
         try:
             halt_file.try_out()
-            control = ControlServer(stack.enter_context(_entered(halt_file)), say)
+            control = ControlServer(stack.enter_context(_entered(halt_file)), log_line)
         except ConfigError as error:
             if bot.config.orders.mode == "live":
                 raise
             still = "only its end stops this run" if HALT_SIGNAL is None else f"{HALT_SIGNAL.name} halts"
-            say(Level.WARNING, f"{error}: {still}, `coldframe halt` does not")
+            log_line(Level.WARNING, f"{error}: {still}, `coldframe halt` does not")
         log(clock.now_ns(), Level.INFO, f"halt file: {halt_file.path}")
         kill_switch = KillSwitchThread(
             halt_file,
             began,
             runner.heartbeat,
             thread_clock,
-            _work(bot, engine, connections, thread_clock),
-            say,
+            _kill_switch_orders(bot, engine, connections, thread_clock),
+            log_line,
             stuck_s=bot.config.halt.stuck_ms / 1000,
             heed_signal=heed_signal,
             record=_recording(runner, thread_clock, log),
@@ -127,7 +127,7 @@ def _recording(runner: TrioEffectRunner, clock: ThreadClock, log: LogLine) -> Wr
     return record
 
 
-def _work(bot: Bot, engine: Engine, connections: Connections, clock: ThreadClock) -> KillSwitchOrders | None:
+def _kill_switch_orders(bot: Bot, engine: Engine, connections: Connections, clock: ThreadClock) -> KillSwitchOrders | None:
     if connections.signer is None:
         return None
     line = KillSwitchRest(

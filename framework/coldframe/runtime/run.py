@@ -100,7 +100,7 @@ async def run(bot: Bot, options: RunOptions, watcher: RunObserver) -> Result:
             stack.enter_context(halt_signal_kept())  # before any thread begins
         venues = await stack.enter_async_context(open_venues(bot, clock, watcher.log))
         registry = _Lifetime(bot, options, watcher, clock, venues)
-        return await registry.live()
+        return await registry.run_to_end()
 
 
 class _Lifetime:
@@ -127,7 +127,7 @@ class _Lifetime:
 
     # -- the tree -----------------------------------------------------------------------------------------------------
 
-    async def live(self) -> Result:
+    async def run_to_end(self) -> Result:
         market, orders, signer = self._venues.market_rest, self._venues.order_rest, self._venues.signer
         for note in self._bot.notes:
             self._log(Level.WARNING, note)
@@ -138,9 +138,9 @@ class _Lifetime:
                 # Another key of the same account is another name for it here, but not for the venue.
                 account = await account_at_venue(self._bot.config, orders, self._clock)
                 stack.enter_context(alone_on(account, self._bot.loaded.described) if account else nullcontext())
-            return await self._work(described, kept)
+            return await self._run_engine(described, kept)
 
-    async def _work(self, described: VenueInfo, kept: OpenJournal | None) -> Result:
+    async def _run_engine(self, described: VenueInfo, kept: OpenJournal | None) -> Result:
         """The run itself, when everything that had to be known is."""
         orders = self._venues.order_rest
         past = kept.past if kept is not None else RestoredState()

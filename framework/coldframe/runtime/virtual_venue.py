@@ -260,7 +260,7 @@ class VirtualVenue:
             self._begin(socket, session.begin())
         else:
             socket.requests = self.api_requests(session)
-        self._live(socket)
+        self._advance_life(socket)
         return True
 
     def _begin(self, socket: Socket, reply: StreamReply) -> None:
@@ -270,7 +270,7 @@ class VirtualVenue:
         else:
             self._later(0, lambda: self.context.follow(socket, reply) if socket.open else None)
 
-    def _live(self, socket: Socket) -> None:
+    def _advance_life(self, socket: Socket) -> None:
         """Does what the connection's age and its pings call for, now and whenever it is due."""
         if not socket.open:
             return
@@ -285,7 +285,7 @@ class VirtualVenue:
                 pass
             case unknown:
                 assert_never(unknown)
-        self._later(max(1, socket.life.next_due_ms - now_ms), lambda: self._live(socket))
+        self._later(max(1, socket.life.next_due_ms - now_ms), lambda: self._advance_life(socket))
 
     def pinged(self, socket: Socket, ping: SendPing) -> None:
         """A ping arrives: what a client reads its connection with answers it at once."""

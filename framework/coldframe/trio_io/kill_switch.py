@@ -119,7 +119,7 @@ class KillSwitchThread:
         self._stamp: object = object()
         self._again_s: dict[str | None, float] = {}
         self._named_stall = False
-        self._thread = threading.Thread(target=self._live, name="kill-switch", daemon=True)
+        self._thread = threading.Thread(target=self._watch_until_end, name="kill-switch", daemon=True)
         self._token: trio.lowlevel.TrioToken
         self._inbox: Inbox
         #: Set when the thread has ended without being asked to: a bug.
@@ -170,7 +170,7 @@ class KillSwitchThread:
 
     # -- the thread ---------------------------------------------------------------------------------------------------
 
-    def _live(self) -> None:
+    def _watch_until_end(self) -> None:
         setcontext(arithmetic())  # a thread inherits none
         well = False
         try:

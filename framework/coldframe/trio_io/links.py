@@ -93,7 +93,7 @@ class Links:
     def open(self, effect: OpenLink) -> None:
         send, receive = trio.open_memory_channel[_Frame](self._limits.outbox)
         self._links[effect.link] = link = _OpenLink(effect, send)
-        self._nursery.start_soon(self._live, link, receive, name=f"link {effect.link}")
+        self._nursery.start_soon(self._keep_link, link, receive, name=f"link {effect.link}")
 
     def close(self, effect: CloseLink) -> None:
         link = self._links.pop(effect.link, None)
@@ -132,7 +132,7 @@ class Links:
 
     # -- the life of a link -------------------------------------------------------------------------------------------
 
-    async def _live(self, link: _OpenLink, outbox: trio.MemoryReceiveChannel[_Frame]) -> None:
+    async def _keep_link(self, link: _OpenLink, outbox: trio.MemoryReceiveChannel[_Frame]) -> None:
         lost = LinkLost(link.effect.link, "ended")
         try:
             with link.scope:
@@ -193,13 +193,13 @@ class Links:
         if link.effect.kind is not LinkKind.MARKET:
             return lambda frames: inbox.put(Lane.PRIVATE, FramesReceived(name, tuple(frames)))
 
-        def take(frames: list[bytes]) -> None:
+        def take_frames(frames: list[bytes]) -> None:
             inbox.put_frames(name, frames)
             for tap in taps:
                 for frame in frames:
                     tap(frame)
 
-        return take
+        return take_frames
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
