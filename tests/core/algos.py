@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from decimal import Decimal
 from itertools import count
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import attrs
 
 from coldframe.enums import (
     AlgoStatus,
-    ExecutionType,
-    OrderStatus,
     OrderType,
     PositionSide,
     PriceMatch,
@@ -25,13 +22,11 @@ from coldframe.enums import (
 from coldframe.wire.account import AlgoReport, AlgoUpdate
 from coldframe.wire.codec import encode
 from coldframe.wire.replies import AlgoReply
-from tests.core.told import AtVenue
 
 if TYPE_CHECKING:
     from tests.core.exchange import Exchange
 
 Params = Mapping[str, str | int]
-_LIMITS: Final = (OrderType.STOP, OrderType.TAKE_PROFIT)
 
 
 @attrs.frozen
@@ -56,7 +51,6 @@ class AtAlgo:
     trigger_price: str
     position_side: PositionSide = PositionSide.BOTH
     status: AlgoStatus = AlgoStatus.NEW
-    order_id: int | None = None
     reason: str = ""
     close_position: bool = False
 
@@ -70,7 +64,7 @@ class AtAlgo:
             order_type=self.type,
             algo_status=self.status,
             quantity=self.quantity,
-            actual_order_id=str(self.order_id or ""),
+            actual_order_id="",
             trigger_price=self.trigger_price,
             price=self.price,
         )
@@ -88,7 +82,7 @@ class AtAlgo:
             time_in_force=TimeInForce.GTC,
             quantity=self.quantity,
             status=self.status,
-            actual_order_id=str(self.order_id or ""),
+            actual_order_id="",
             trigger_price=self.trigger_price,
             price=self.price,
             self_trade_prevention=SelfTradePrevention.NONE,
@@ -157,25 +151,3 @@ class Algos:
         algo = self.all[client_id]
         algo.status, algo.reason = status, reason
         self.report(algo)
-
-    def trigger(self, client_id: str, quantity: str | None = None) -> AtVenue:
-        """Its trigger is reached: TRIGGERING, the ordinary order NEW, TRIGGERED. The caller lets it trade."""
-        algo = self.all[client_id]
-        algo.status = AlgoStatus.TRIGGERING
-        self.report(algo)
-        order = AtVenue(
-            client_id,
-            self._exchange.next_order_id(),
-            algo.side,
-            algo.symbol,
-            Decimal(quantity or algo.quantity),
-            algo.price if algo.type in _LIMITS else "0",
-            status=OrderStatus.NEW,
-            at_ms=self._exchange.now_ms,
-            position_side=algo.position_side,
-        )
-        self._exchange.orders[client_id] = order
-        algo.order_id, algo.status = order.order_id, AlgoStatus.TRIGGERED
-        self._exchange.report(order, ExecutionType.NEW)
-        self.report(algo)
-        return order

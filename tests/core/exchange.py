@@ -190,9 +190,6 @@ class Exchange:
     def tell(self, event: UserEvent) -> None:
         self.owner.tell(event)
 
-    def next_order_id(self) -> int:
-        return next(self._ids)
-
     def report(self, order: AtVenue, execution: ExecutionType, trade: Trade | None = None) -> None:
         report = order.report(execution, trade)
         self.tell(OrderTradeUpdate(event="ORDER_TRADE_UPDATE", event_ms=self.now_ms, transaction_ms=order.at_ms, order=report))

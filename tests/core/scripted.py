@@ -470,12 +470,6 @@ class Scripted:
         self.exchange.fill(client_order_id, quantity, price)
         self._work()
 
-    def trigger(self, client_order_id: str, quantity: str | None = None) -> AtVenue:
-        """The trigger of a conditional order at the venue is reached: it becomes an ordinary one."""
-        order = self.exchange.algos.trigger(client_order_id, quantity)
-        self._work()
-        return order
-
     def external_order(self, client_order_id: str, side: Side = Side.BUY, quantity: str = "1", price: str = "95") -> AtVenue:
         """Another client places an order on the account."""
         order = self.exchange.external_order(client_order_id, self.symbols[0], side, quantity, price)

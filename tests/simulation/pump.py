@@ -99,6 +99,8 @@ class Pump(pump.Pump):
         #: What left the bot, in order: method, or verb and path, with parameters.
         self.sent: list[tuple[str, Mapping[str, object]]] = []
         self.steps = 0
+        #: Which frames of the user-data stream get lost on their way.
+        self.loses: Callable[[bytes], bool] = lambda frame: False
         #: Called after every step of the engine: where a world's invariants are checked.
         self.watchers: list[Callable[[], None]] = []
         self._born(RestoredState())
@@ -173,6 +175,11 @@ class Pump(pump.Pump):
         super()._step(event, lane)
         for watch in self.watchers:
             watch()
+
+    def received(self, link: str, frame: bytes) -> None:
+        socket = self.venue.sockets.get(link)
+        if socket is None or socket.kind is not do.LinkKind.PRIVATE or not self.loses(frame):
+            super().received(link, frame)
 
     def stepped(self, stamped: told.Stamped | None, effects: Sequence[do.Effect]) -> None:
         rows = len(self.rows) + sum(isinstance(effect, do.AppendJournal) for effect in effects)

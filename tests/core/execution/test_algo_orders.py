@@ -11,8 +11,8 @@ from coldframe.core.state.external import ExternalPolicy
 from coldframe.core.state.orders import Order
 from coldframe.enums import AlgoStatus, OrderType, Side, TimeInForce, WorkingType
 from coldframe.model.effects import CallRest, Fail, Level, LinkKind, SendRequest
-from coldframe.model.events import OrderChanged, OrderFilled
-from coldframe.model.intents import Amend, Cancel, CancelAll, Place
+from coldframe.model.events import OrderChanged
+from coldframe.model.intents import Cancel, CancelAll, Place
 from coldframe.model.orders import OrderState, Overlay
 from coldframe.wire.account import AlgoUpdate
 from tests.core.algos import AtAlgo
@@ -36,12 +36,6 @@ def waiting(*holds: str, wanted: Place | None = None) -> tuple[Scripted, Actor, 
     made.want(actor, wanted or stop())
     (order,) = made.engine.orders.live
     return made, actor, order
-
-
-def hold_position(made: Scripted, actor: Actor, quantity: str) -> None:
-    """The strategy gets a long position."""
-    made.want(actor, place(price=None, quantity=quantity))
-    assert made.engine.runtimes.get(actor.id).account.holdings.net("BTCUSDT") == D(quantity)
 
 
 def calls(made: Scripted, path: str) -> list[CallRest]:
@@ -87,80 +81,7 @@ def test_o27_each_conditional_type_sends_its_algo_parameters(wanted: Place, sent
     assert made.engine.state.tally.acked == 1
 
 
-def test_close_position_sends_no_quantity_and_counts_the_holding() -> None:
-    made, actor = world()
-    hold_position(made, actor, "2")
-    made.want(actor, attrs.evolve(stop(), side=SELL, quantity=D(0), trigger_price=D(95), close_position=True))
-    assert made.verdicts(actor) == {"ACCEPTED": 2}
-    (request,) = made.sent(PLACE)
-    assert request.params["closePosition"] == "true"
-    assert {"quantity", "reduceOnly"}.isdisjoint(request.params)
-    (order,) = made.engine.orders.live
-    assert order.remaining == D(2)
-    hold_position_more(made, actor)
-    made.trigger(order.client_order_id, "3")
-    assert (order.quantity, state(order)) == (D(3), S.ACCEPTED)
-    made.fill(order.client_order_id, "2", "94")
-    assert state(order) is S.PARTIALLY_FILLED
-    made.fill(order.client_order_id, "1", "94")
-    assert state(order) is S.FILLED
-    assert made.engine.runtimes.get("mm").account.holdings.net("BTCUSDT") == 0
-
-
-def hold_position_more(made: Scripted, actor: Actor) -> None:
-    made.want(actor, place(price=None, quantity="1"))
-
-
 # -- from trigger to end ----------------------------------------------------------------------------------------------
-
-
-def test_trigger_is_reported_once_and_the_order_stays_the_same() -> None:
-    made, actor, order = waiting()
-    name = order.client_order_id
-    assert (order.order_id, order.algo_id) == (None, made.exchange.algos.all[name].algo_id)
-    ordinary = made.trigger(name)
-    assert (state(order), order.order_id) == (S.ACCEPTED, ordinary.order_id)
-    made.fill(name, "0.4", "105.1")
-    made.fill(name, "0.6", "105.2")
-    made.exchange.algos.end(name, AlgoStatus.FINISHED)
-    made.run(60_000)
-    assert states(actor) == [S.SUBMITTED, S.UNTRIGGERED, S.TRIGGERED, S.ACCEPTED, S.PARTIALLY_FILLED, S.FILLED]
-    assert [(effect.client_order_id, effect.quantity) for effect in actor.told(OrderFilled)] == [(name, D("0.4")), (name, D("0.6"))]
-    assert [effect.trigger_price for effect in actor.told(OrderChanged)] == [D(105)] * 6
-    assert made.engine.runtimes.get("mm").account.holdings.net("BTCUSDT") == 1
-    assert made.engine.state.external.account.fills == 0
-    assert made.engine.state.tally.acked == made.engine.state.tally.filled == 1
-    assert made.sent("order.status") == []
-
-
-def test_triggered_order_without_report_is_queried_as_ordinary() -> None:
-    made, actor, order = waiting()
-    name = order.client_order_id
-    made.silent = True
-    made.exchange.algos.trigger(name)
-    made.exchange.fill(name, "1", "105")
-    made.silent = False
-    made.exchange.algos.report(made.exchange.algos.all[name])  # only TRIGGERED is heard
-    made.release()
-    assert state(order) is S.TRIGGERED
-    made.run(1_500)
-    assert state(order) is S.FILLED
-    assert len(made.sent("order.status")) == 1
-    assert [effect.quantity for effect in actor.told(OrderFilled)] == [D(1)]
-
-
-def test_trigger_missed_by_the_stream_is_found_by_reconciliation() -> None:
-    made, actor, order = waiting()
-    made.silent = True
-    made.trigger(order.client_order_id)
-    made.fill(order.client_order_id, "1", "105")
-    made.silent = False
-    assert state(order) is S.UNTRIGGERED
-    made.lose(LinkKind.PRIVATE)
-    made.run(10_000)
-    assert state(order) is S.FILLED
-    assert states(actor)[:4] == [S.SUBMITTED, S.UNTRIGGERED, S.TRIGGERED, S.FILLED]
-    assert made.engine.runtimes.get("mm").account.holdings.net("BTCUSDT") == 1
 
 
 @pytest.mark.parametrize(("status", "ends"), [(AlgoStatus.REJECTED, S.REJECTED), (AlgoStatus.EXPIRED, S.EXPIRED)])
@@ -202,32 +123,6 @@ def test_o39_a_refusal_is_final_and_names_the_code(code: int) -> None:
 # -- amendments and cancels -------------------------------------------------------------------------------------------
 
 
-def test_conditional_order_cannot_be_amended() -> None:
-    made, actor, order = waiting(wanted=attrs.evolve(place(price="106"), type=T.STOP, trigger_price=D(105)))
-    made.want(actor, Amend(order.client_order_id, D(107)))
-    made.trigger(order.client_order_id)
-    made.want(actor, Amend(order.client_order_id, D(107)))
-    assert made.verdicts(actor) == {"ACCEPTED": 1, "NOT_AMENDABLE": 2}
-    assert made.sent("order.modify") == []
-
-
-def test_a_cancel_goes_to_the_method_that_knows_the_order() -> None:
-    made, actor, order = waiting()
-    made.want(actor, Cancel(order.client_order_id))
-    assert state(order) is S.CANCELED
-    (request,) = made.sent(CANCEL)
-    assert dict(request.params) == {"clientAlgoId": order.client_order_id}
-    made.want(actor, stop())
-    (second,) = made.engine.orders.live
-    made.trigger(second.client_order_id)
-    made.want(actor, Cancel(second.client_order_id))
-    assert (len(made.sent(CANCEL)), len(made.sent("order.cancel"))) == (1, 1)
-    named = {"symbol": "BTCUSDT", "orderId": second.order_id, "origClientOrderId": second.client_order_id}
-    assert dict(made.sent("order.cancel")[0].params) == named
-    assert state(second) is S.CANCELED
-    assert states(actor)[-2:] == [S.ACCEPTED, S.CANCELED]
-
-
 def test_the_answer_to_the_cancel_of_a_waiting_order_is_enough() -> None:
     """No report comes, and nothing has to be asked for."""
     made, actor, order = waiting()
@@ -235,21 +130,6 @@ def test_the_answer_to_the_cancel_of_a_waiting_order_is_enough() -> None:
     made.want(actor, Cancel(order.client_order_id))
     assert state(order) is S.CANCELED
     assert calls(made, QUERY) == []
-
-
-def test_cancel_that_meets_the_trigger_is_repeated_as_ordinary() -> None:
-    made, actor, order = waiting(CANCEL)
-    made.want(actor, Cancel(order.client_order_id))
-    made.silent = True
-    made.trigger(order.client_order_id)
-    made.holds.clear()
-    made.release()  # -2011: it has gone over to the ordinary ones
-    assert order.overlay is Overlay.CANCEL_UNKNOWN
-    made.run(3_000)
-    assert len(calls(made, QUERY)) == 1
-    assert len(made.sent("order.cancel")) == 1
-    assert state(order) is S.CANCELED
-    assert S.TRIGGERED in states(actor)
 
 
 def test_an_unanswered_cancel_is_asked_for_and_repeated() -> None:
@@ -347,31 +227,6 @@ def test_o14_listed_algo_order_survives_a_query_that_misses_it() -> None:
     made.run(40_000)
     assert state(order) is S.UNTRIGGERED
     assert S.NEVER_ACCEPTED not in states(actor)
-
-
-def test_order_triggered_while_unknown_is_followed() -> None:
-    made, actor, order = waiting(PLACE)
-    accept_quietly(made, PLACE)
-    made.trigger(order.client_order_id)
-    made.fill(order.client_order_id, "1", "105")
-    made.refuse(-1007)
-    made.run(3_000)
-    assert state(order) is S.FILLED
-    assert states(actor) == [S.SUBMITTED, S.UNKNOWN, S.TRIGGERED, S.FILLED]
-    assert made.engine.runtimes.get("mm").account.holdings.net("BTCUSDT") == 1
-
-
-def test_order_forgotten_by_algo_queries_is_found_as_ordinary() -> None:
-    made, actor, order = waiting(PLACE)
-    accept_quietly(made, PLACE)
-    made.trigger(order.client_order_id)
-    made.fill(order.client_order_id, "1", "105")
-    made.exchange.refuses[QUERY] = (-2013, "Order does not exist.")
-    made.refuse(-1007)
-    made.run(3_000)
-    assert state(order) is S.FILLED
-    assert states(actor) == [S.SUBMITTED, S.UNKNOWN, S.TRIGGERED, S.FILLED]
-    assert order.not_found == 0
 
 
 def test_the_report_of_acceptance_may_come_before_the_answer() -> None:
