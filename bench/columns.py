@@ -1,21 +1,21 @@
-"""Files of columns: CPU time per event of walking all columns beside a bare loop over tuples that are there already.
+"""Columns: CPU time per event of walking all columns beside a bare loop over tuples that are there already.
 
 The file is a month of trades as the exchange's archive packs one, made here from a seed. What it costs once, to turn the file into
 columns, and what events cost that are built one each, stand beside it.
 
-Usage: python bench/columns.py [--rows N] [--turns N]
+    python -m bench.columns
 """
 
 from __future__ import annotations
 
-import argparse
 import random
 import time
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bench.rounds import arguments, in_turn, machine, table
 from coldframe.data.archive.reader import archive_source
 from coldframe.data.columns import Columns
 from coldframe.data.events import events_of
@@ -45,16 +45,6 @@ def walk(rows: Iterable[object]) -> None:
         pass
 
 
-def best_of(work: Callable[[], object], turns: int) -> float:
-    """The best CPU time of several turns."""
-    took = []
-    for _ in range(turns):
-        began = time.process_time()
-        work()
-        took.append(time.process_time() - began)
-    return min(took)
-
-
 def walk_columns(columns: Columns) -> None:
     for _id, _at, _price, _quantity, _first, _last, _maker in columns.rows():
         pass
@@ -65,30 +55,25 @@ def walk_tuples(rows: list[tuple[int, ...]]) -> None:
         pass
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = arguments(__doc__, rounds=5)
     parser.add_argument("--rows", type=int, default=500_000)
-    parser.add_argument("--turns", type=int, default=5)
-    args = parser.parse_args()
+    given = parser.parse_args(words)
+    count, rounds = (2_000, 1) if given.quick else (given.rows, given.rounds)
     with TemporaryDirectory() as folder:
-        source = month_of_trades(Path(folder), args.rows)
+        source = month_of_trades(Path(folder), count)
         began = time.process_time()
         with columns_of(archive_source(source)) as columns:
-            made = time.process_time() - began
+            made = (time.process_time() - began) * 1e6
             tuples = list(columns.rows())
-            bare = best_of(lambda: walk_tuples(tuples), args.turns)
-            mapped = best_of(lambda: walk_columns(columns), args.turns)
-            events = best_of(lambda: walk(events_of(columns)), 1)
-            size = sum(block.size for block in columns.footer.blocks) / args.rows
-    for name, seconds in (
-        ("bare loop over tuples", bare),
-        ("mapped columns", mapped),
-        ("events, one each", events),
-        ("making", made),
-    ):
-        print(f"{name}: {seconds / args.rows * 1e6:.3f} us CPU per event")
-    print(f"ratio {mapped / bare:.2f}")
-    print(f"{size:.1f} bytes a row")
+            ways = {"bare loop over tuples": lambda: walk_tuples(tuples), "mapped columns": lambda: walk_columns(columns)}
+            costs = in_turn(ways, rounds)
+            costs |= in_turn({"events of the model, one each": lambda: walk(events_of(columns))}, 1)
+            size = sum(block.size for block in columns.footer.blocks) / count
+    costs["making the columns from the zip, once"] = made
+    bare = costs["bare loop over tuples"]
+    print(f"{machine()}; us CPU per event, {size:.1f} bytes a row")
+    print(table(["way", "us", "ratio"], [[name, cost / count, cost / bare] for name, cost in costs.items()]))
 
 
 if __name__ == "__main__":

@@ -1,21 +1,20 @@
-"""What an input log costs: CPU time per input of writing it, as a share of a core at 10,000 inputs a second.
+"""Input log: CPU time per input of writing it, as a share of a core at 10,000 inputs a second.
 
 The frames are those of a real capture, one input each, in their order; the same lines are packed as a run packs them, one frame
 of zstd (or gzip) for each half second of inputs. Beside it in the same run: reading the frame's JSON once.
 
-Usage: python bench/input_log.py [--capture FILE] [--rounds N]
+    python -m bench.input_log
 """
 
 from __future__ import annotations
 
-import argparse
 import gzip
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
+from bench.rounds import arguments, in_turn, machine, table
 from coldframe.compression import find_zstd
 from coldframe.data.input_log import InputEncoder
 from coldframe.data.recordings import read_recording
@@ -38,16 +37,6 @@ def inputs(capture: Path) -> list[Stamped]:
     return found
 
 
-def seconds_of(work: Callable[[], object], rounds: int) -> float:
-    """The best CPU time of several rounds."""
-    took = []
-    for _ in range(rounds):
-        began = time.process_time()
-        work()
-        took.append(time.process_time() - began)
-    return min(took)
-
-
 def written(given: list[Stamped]) -> int:
     """Encodes and packs every input. Returns how many bytes that gives."""
     zstd, encoder, size = find_zstd(), InputEncoder(), 0
@@ -64,18 +53,16 @@ def read(given: list[Stamped]) -> None:
             msgspec.json.decode(frame)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = arguments(__doc__, rounds=7)
     parser.add_argument("--capture", type=Path, default=CAPTURE)
-    parser.add_argument("--rounds", type=int, default=7)
-    args = parser.parse_args()
-    given = inputs(args.capture)
-    log_s, read_s = seconds_of(lambda: written(given), args.rounds), seconds_of(lambda: read(given), args.rounds)
-    each_us = log_s / len(given) * 1e6
-    print(f"input log: {each_us:.2f} us CPU per input, {written(given) / len(given):.0f} bytes on the disk")
-    print(f"reading its JSON once: {read_s / len(given) * 1e6:.2f} us CPU per input")
-    print(f"ratio {log_s / read_s:.2f}")
-    print(f"{each_us * RATE / 1e4:.1f} % of a core at {RATE} inputs a second")
+    given = parser.parse_args(words)
+    taken = inputs(given.capture)[: 200 if given.quick else None]
+    ways = {"reading its JSON once": lambda: read(taken), "input log": lambda: written(taken)}
+    costs = {name: cost / len(taken) for name, cost in in_turn(ways, 1 if given.quick else given.rounds).items()}
+    print(f"{machine()}; us CPU per input, {written(taken) / len(taken):.0f} bytes on the disk")
+    print(table(["way", "us", "ratio"], [[name, cost, cost / costs["reading its JSON once"]] for name, cost in costs.items()]))
+    print(f"{costs['input log'] * RATE / 1e4:.1f} % of a core at {RATE} inputs a second")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,19 @@
-"""Pre-trade risk: what a judgement costs while few or many orders are live, of one strategy or of several.
+"""Risk: what a judgement costs while few or many orders are live, of one strategy or of several.
 
-Every limit is set, so that every check has to count. The ways are measured in turn in one run; what counts is the ratio of a row to
-the same judgement with ten live orders, not the time. The orders rest in one symbol, half of them on each side.
+Every limit is set, so that every check has to count. What counts is the ratio of a figure to the one with the fewest live orders,
+not the time. The orders rest in one symbol, half of them on each side.
 
-Usage: python bench/risk.py [--turns N]
+    python -m bench.risk
 """
 
 from __future__ import annotations
 
 import argparse
 import random
-import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal, localcontext
-from statistics import median
 
+from bench.rounds import arguments, in_turn, machine, table
 from coldframe import Place, Quote, Quotes, hookimpl
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.engine import Engine, EngineSetup
@@ -136,43 +135,27 @@ class Room:
         assert trading_state(self.state, MOMENT, self._first.id, SYMBOL).value == "active"
 
 
-def cost_us(ways: Sequence[Callable[[], None]], turns: int) -> list[float]:
-    """The median CPU time of each way in microseconds; every turn runs all of them, so that no one has the quiet minute."""
-    spent: list[list[float]] = [[] for _ in ways]
-    for _ in range(turns):
-        for way, times in zip(ways, spent, strict=True):
-            calls, began = 0, time.process_time()
-            while calls < 3 or time.process_time() - began < 0.002:
-                way()
-                calls += 1
-            times.append((time.process_time() - began) / calls * 1e6)
-    return [median(times) for times in spent]
+def compared(given: argparse.Namespace, rooms: dict[int, Room], what: Callable[[Room], Callable[[], None]]) -> list[object]:
+    """The figures of one judgement over all rooms, and the last against the first."""
+    ways = {str(live): what(room) for live, room in rooms.items()}
+    costs = in_turn(ways, 1 if given.quick else given.rounds, calls=2 if given.quick else 30)
+    return [*costs.values(), list(costs.values())[-1] / next(iter(costs.values()))]
 
 
-def compare(name: str, rows: Sequence[tuple[str, Callable[[], None]]], turns: int) -> None:
-    """Prints what each row costs, and the last one against the first."""
-    costs = cost_us([way for _, way in rows], turns)
-    for (what, _), cost in zip(rows, costs, strict=True):
-        print(f"{name}, {what:<32}{cost:11.2f} us CPU per judgement")
-    print(f"ratio {costs[-1] / costs[0]:9.2f}")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--turns", type=int, default=11)
-    turns = parser.parse_args().turns
+def main(words: Sequence[str] | None = None) -> None:
+    given = arguments(__doc__, rounds=11).parse_args(words)
     with localcontext(arithmetic()):
         for strategies in (1, 5):
-            rooms = {live: Room(live, strategies) for live in (10, 2, 100, 1_000)}
-            of = f"{strategies} strateg{'y' if strategies == 1 else 'ies'}"
-            compare(f"Place, {of}", [(f"{live} live orders", room.place) for live, room in rooms.items()], turns)
-            asked = [(f"{live} live orders", room.allowed) for live, room in rooms.items()]
-            compare(f"trading_allowed, {of}", asked, turns)
-            with_ladder = {live: room for live, room in rooms.items() if live >= 2 * LEVELS}
-            same = [(f"{live} live orders", room.same_quotes) for live, room in with_ladder.items()]
-            compare(f"Quotes 20+20 unchanged, {of}", same, turns)
-            moved = [(f"{live} live orders", room.other_quotes) for live, room in with_ladder.items()]
-            compare(f"Quotes 20+20 moved, {of}", moved, turns)
+            rooms = {live: Room(live, strategies) for live in ((10, 40) if given.quick else (10, 100, 1_000))}
+            ladders = {live: room for live, room in rooms.items() if live >= 2 * LEVELS}
+            print(f"{machine()}; {strategies} strategies; us CPU per judgement, by live orders")
+            rows: list[list[object]] = [
+                ["Place", *compared(given, rooms, lambda room: room.place)],
+                ["view.trading_allowed", *compared(given, rooms, lambda room: room.allowed)],
+                ["Quotes 20+20 as they stand", None, *compared(given, ladders, lambda room: room.same_quotes)],
+                ["Quotes 20+20 that have moved", None, *compared(given, ladders, lambda room: room.other_quotes)],
+            ]
+            print(table(["judgement", *map(str, rooms), "ratio"], rows))
 
 
 if __name__ == "__main__":

@@ -119,6 +119,16 @@ class Traffic:
         #: The book of each symbol from before the first frame.
         self.snapshots = {symbol.symbol: symbol.snapshot() for symbol in self._symbols}
 
+        self.streams = [f"{name.lower()}@{channel}" for name in names for channel in CHANNELS]
+
+    def best(self) -> bytes:
+        """A best price more."""
+        return self._symbols[0].best()
+
+    def trade(self) -> bytes:
+        """A trade more."""
+        return self._symbols[0].trade()
+
     def frames(self, mix: str, count: int) -> list[bytes]:
         """The next messages, of this mix."""
         return [self._frame(*MIXES[mix]) for _ in range(count)]

@@ -97,8 +97,8 @@ def test_verbs_do_what_ci_and_readme_do() -> None:
 
 def test_the_verb_bench_runs_every_benchmark() -> None:
     """Each of them is run with little to do by `test_bench.py`."""
-    run = [path.name for path in (ROOT / "bench").glob("*.py") if "__main__" in path.read_text(encoding="utf-8")]
-    assert sorted(commands_of("bench")) == sorted(f"python bench/{name}" for name in run)
+    run = [path.stem for path in (ROOT / "bench").glob("*.py") if "__main__" in path.read_text(encoding="utf-8")]
+    assert sorted(commands_of("bench")) == sorted(f"python -m bench.{name}" for name in run)
 
 
 def test_no_verb_needs_a_dependency_of_the_bot() -> None:

@@ -1,18 +1,17 @@
-"""Book updates: our book beside one on `sortedcontainers.SortedDict`, on the same levels, in one run.
+"""Book: updates per price level, beside a `sortedcontainers.SortedDict` of decimals a side on the same levels.
 
-Usage: python bench/books.py [--events N]
+python -m bench.book
 """
 
 from __future__ import annotations
 
-import argparse
 import random
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from decimal import Decimal
 
 from sortedcontainers import SortedDict
 
+from bench.rounds import arguments, in_turn, machine, table
 from coldframe.core.marketdata.book import Book
 
 Levels = list[tuple[str, str]]
@@ -58,28 +57,16 @@ def with_sorted_dict(work: list[tuple[Levels, Levels]]) -> None:
         _ = bids.peekitem(-1) if bids else None, asks.peekitem(0) if asks else None
 
 
-def cpu_s(run: Callable[[], None], times: int = 3) -> float:
-    """The least CPU time of a few runs, in seconds."""
-    best = float("inf")
-    for _ in range(times):
-        began = time.process_time()
-        run()
-        best = min(best, time.process_time() - began)
-    return best
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = arguments(__doc__, rounds=5)
     parser.add_argument("--events", type=int, default=5_000)
-    count = parser.parse_args().events
-    work = events(count)
+    given = parser.parse_args(words)
+    work = events(100 if given.quick else given.events)
     levels = sum(len(bids) + len(asks) for bids, asks in work)
-    own = cpu_s(lambda: ours(work)) / levels * 1e6
-    other = cpu_s(lambda: with_sorted_dict(work)) / levels * 1e6
-    print(f"{count} events, {levels} levels")
-    print(f"coldframe.core.marketdata.book              {own:7.3f} us CPU per level")
-    print(f"SortedDict of Decimals           {other:7.3f} us CPU per level")
-    print(f"ratio                            {other / own:7.1f}")
+    ways = {"coldframe": lambda: ours(work), "SortedDict of Decimal": lambda: with_sorted_dict(work)}
+    costs = {name: cost / levels for name, cost in in_turn(ways, 1 if given.quick else given.rounds).items()}
+    print(f"{machine()}; {len(work)} events, {levels} levels; us CPU per level")
+    print(table(["way", "us", "ratio"], [[name, cost, cost / costs["coldframe"]] for name, cost in costs.items()]))
 
 
 if __name__ == "__main__":

@@ -1,21 +1,21 @@
-"""Decoding: CPU time per message of ours beside bare msgspec, and what a key costs that a class does not know.
+"""Decode: CPU time per message of the codec beside bare msgspec, and what a key costs that a class does not know.
 
-Bare is `msgspec` into the same classes, with nothing looked at afterwards. All ways take turns in one run, and of each the fastest
-turn counts.
+Bare is `msgspec` into the same classes, with nothing looked at afterwards. First what links bring most, with its envelope, then
+every class of the wire.
 
-Usage: python bench/decoding.py [--turns N]
+    python -m bench.decode
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
+from tests.wire.shapes import KINDS, example, written
 
+from bench.rounds import arguments, in_turn, machine, table
 from coldframe.wire.account import AccountUpdate, OrderTradeUpdate
 from coldframe.wire.api import parse_reply
 from coldframe.wire.codec import Census, decode, decode_stream, decode_user
@@ -23,10 +23,10 @@ from coldframe.wire.frames import cut_envelope
 from coldframe.wire.names import parse
 from coldframe.wire.reference import RateLimit
 from coldframe.wire.replies import OrderReply
-from coldframe.wire.streams import AggTrade, BookTicker, DepthUpdate, Kline, MarkPrice
+from coldframe.wire.streams import AggTrade, BookTicker, DepthUpdate, Kline, MarkPrice, Message
 
 #: How often a way is gone in one turn.
-CALLS = 1_000
+CALLS = 200
 REPORT = (
     '{"e":"ORDER_TRADE_UPDATE","E":1568879465651,"T":1568879465650,"o":{"s":"BTCUSDT","c":"TEST","S":"SELL","o":"LIMIT","f":"GTC",'
     '"q":"0.001","p":"7103.04","ap":"0","sp":"0","x":"NEW","X":"NEW","i":8886774,"l":"0","z":"0","L":"0","N":"USDT","n":"0",'
@@ -127,69 +127,58 @@ def _inside(text: str) -> str:
     return f'{text},"zz":"0.5"'
 
 
-def measure(ways: dict[str, Callable[[], object]], turns: int) -> dict[str, float]:
-    """CPU microseconds per call."""
-    best = dict.fromkeys(ways, float("inf"))
-    for way in ways.values():
-        way()
-    for _ in range(turns):
-        for name, way in ways.items():
-            began = time.process_time()
-            for _ in range(CALLS):
-                way()
-            best[name] = min(best[name], (time.process_time() - began) / CALLS * 1e6)
-    return best
+Row = tuple[Callable[[], object], Callable[[], object], Callable[[], object]]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--turns", type=int, default=40)
-    turns = parser.parse_args().turns
+def as_they_come() -> dict[str, Row]:
+    """What links bring most: bare, through the codec with its envelope, and with a key that no class knows."""
     answer = f'{{"id":7,"status":200,"result":{ORDER},"rateLimits":{LIMITS}}}'
+    account, other_account = ACCOUNT % (BALANCE, POSITION), ACCOUNT % (BALANCE, _inside(POSITION))
     rows = {
         "ORDER_TRADE_UPDATE": (_bare(OrderTradeUpdate, REPORT), _user(REPORT), _user(_with_key(REPORT))),
         "answer to order.place": (_bare(Answer, answer), _answer(ORDER), _answer(_with_key(ORDER))),
-        "bookTicker frame": (
-            _bare(BookTicker, TICKER),
-            _market("bnbusdt@bookTicker", TICKER),
-            _market("bnbusdt@bookTicker", _with_key(TICKER)),
-        ),
-        "depth frame, 40 levels": (
-            _bare(DepthUpdate, DEPTH),
-            _market("btcusdt@depth", DEPTH),
-            _market("btcusdt@depth", _with_key(DEPTH)),
-        ),
-    }
-    account = ACCOUNT % (BALANCE, POSITION)
-    rows |= {
-        "aggTrade frame": (
-            _bare(AggTrade, TRADE),
-            _market("btcusdt@aggTrade", TRADE),
-            _market("btcusdt@aggTrade", _with_key(TRADE)),
-        ),
-        "markPrice frame": (
-            _bare(MarkPrice, MARK),
-            _market("btcusdt@markPrice", MARK),
-            _market("btcusdt@markPrice", _with_key(MARK)),
-        ),
         "kline frame, key inside": (
             _bare(Kline, KLINE % BAR),
             _market("btcusdt@kline_1m", KLINE % BAR),
             _market("btcusdt@kline_1m", KLINE % _inside(BAR)),
         ),
-        "ACCOUNT_UPDATE, key in its positions": (
-            _bare(AccountUpdate, account),
-            _user(account),
-            _user(ACCOUNT % (BALANCE, _inside(POSITION))),
-        ),
+        "ACCOUNT_UPDATE, key inside": (_bare(AccountUpdate, account), _user(account), _user(other_account)),
     }
-    for name, (bare, ours, key) in rows.items():
-        best = measure({"bare": bare, "ours": ours, "key": key}, turns)
-        print(f"{name}: bare msgspec           {best['bare']:7.2f} us CPU per message")
-        print(f"{name}: coldframe              {best['ours']:7.2f} us CPU per message")
-        print(f"ratio {best['ours'] / best['bare']:7.1f}")
-        print(f"{name}: with an unknown key    {best['key']:7.2f} us CPU per message")
-        print(f"ratio {best['key'] / best['ours']:7.2f}")
+    frames = {
+        "bookTicker frame": (BookTicker, "bnbusdt@bookTicker", TICKER),
+        "depth frame, 40 levels": (DepthUpdate, "btcusdt@depth", DEPTH),
+        "aggTrade frame": (AggTrade, "btcusdt@aggTrade", TRADE),
+        "markPrice frame": (MarkPrice, "btcusdt@markPrice", MARK),
+    }
+    for name, (kind, stream, payload) in frames.items():
+        rows[name] = _bare(kind, payload), _market(stream, payload), _market(stream, _with_key(payload))
+    return rows
+
+
+def every_class() -> dict[str, Row]:
+    """Every class of the wire with an example of all its fields."""
+    rows = {}
+    for kind in KINDS:
+        payload = written(example(kind))
+        rows[kind.__name__] = _bare(kind, payload), _codec(kind, payload), _codec(kind, _with_key(payload))
+    return rows
+
+
+def _codec(kind: type[Message], payload: str) -> Callable[[], object]:
+    body, census = payload.encode(), Census()
+    return lambda: decode(kind, body, census)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    given = arguments(__doc__, rounds=15).parse_args(words)
+    rounds, calls = (1, 1) if given.quick else (given.rounds, CALLS)
+    print(f"{machine()}; us CPU per message")
+    for rows in (as_they_come(), every_class()):
+        lines = []
+        for name, ways in rows.items():
+            bare, ours, key = in_turn(dict(zip(("bare", "ours", "key"), ways, strict=True)), rounds, calls).values()
+            lines.append([name, bare, ours, ours / bare, key, key / ours])
+        print(table(["message", "bare msgspec", "coldframe", "ratio", "with an unknown key", "ratio"], lines))
 
 
 if __name__ == "__main__":
