@@ -84,7 +84,7 @@ class World(Pump):
             super()._call(effect)
             return
         answer = Answer(200, {}, self.traffic.snapshots[str(effect.params["symbol"])])
-        self.give(told.RestAnswered(effect.call_id, answer, self.now_ns), after_ms=self._travel_ms)
+        self.give(told.RestAnswered(effect.call_id, answer, self.now_ns), after_ms=self.latency.answer_ms)
 
     # -- what it is given -----------------------------------------------------------------------------------------------
 
