@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -304,3 +306,37 @@ def test_the_document_says_what_the_presets_are() -> None:
         times = preset.latency.feed_ms, preset.latency.entry_ms, preset.latency.answer_ms
         (row,) = (line for line in text.splitlines() if line.startswith(f"| `{name}`"))
         assert [cell.strip() for cell in row.split("|")[2:5]] == [f"{ms} ms" for ms in times]
+
+
+# -- no look-ahead ----------------------------------------------------------------------------------------------------------
+
+
+class Asking(Noted):
+    """A backtest that keeps what the bot has sent, with its time."""
+
+    def asked(self, what: str, params: Mapping[str, str | int]) -> None:
+        self.sent.append((self.now_ms, what, dict(params)))
+
+    def __init__(self, *given: Any) -> None:
+        self.sent: list[tuple[int, str, dict[str, str | int]]] = []
+        super().__init__(*given)
+
+
+def asked(recording: Path) -> list[tuple[int, str, dict[str, str | int]]]:
+    backtest = Asking(read_backtest(RECORDED, recording), BacktestOptions(), BacktestObserver())
+    backtest.play()
+    return backtest.sent
+
+
+@pytest.mark.parametrize("recording", [pytest.param(SHIPPED, id="shipped"), *REAL[:1]])
+def test_no_order_depends_on_what_comes_later(recording: Path, tmp_path: Path) -> None:
+    """A recording that ends just after an order was sent gives the same orders up to there: every one of them, at its time."""
+    lines = gzip.decompress(recording.read_bytes()).splitlines(keepends=True)
+    at_ms = [line.t // 1_000_000 for line in read_recording(recording)]
+    whole = asked(recording)
+    orders = [now_ms for now_ms, what, _ in whole if what in ("order.place", "order.modify")]
+    assert len(orders) > 4
+    for cut_ms in orders[len(orders) // 2 :: 9]:
+        cut = tmp_path / f"{cut_ms}.jsonl"
+        cut.write_bytes(b"".join(line for line, now_ms in zip(lines, at_ms, strict=True) if now_ms <= cut_ms))
+        assert [sent for sent in asked(cut) if sent[0] <= cut_ms] == [sent for sent in whole if sent[0] <= cut_ms]
