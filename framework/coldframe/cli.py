@@ -159,6 +159,9 @@ def _run_verbs(verbs: _SubParsers) -> None:
     backtest = _verb(verbs, "backtest", _backtest, "run a bot on a recording, or on the synthetic market, in no time", "config")
     _recording_option(backtest, "the market: this recording, at the time when it was recorded")
     arguments.backtest_arguments(backtest)
+    stress = _verb(verbs, "stress", _stress, "backtest a bot with one thing made worse each time", "config")
+    _recording_option(stress, "the market: this recording, at the time when it was recorded")
+    arguments.stress_arguments(stress)
 
     _verb(verbs, "check", _check, "check a configuration without connecting", "config")
 
@@ -323,6 +326,12 @@ def _backtest(args: argparse.Namespace) -> int:
     from coldframe.commands.backtest import run_backtest
 
     return run_backtest(args, _json_or_lines(args.json))
+
+
+def _stress(args: argparse.Namespace) -> int:
+    from coldframe.commands.backtest import run_stress
+
+    return run_stress(args, _json_or_lines(args.json))
 
 
 def _check(args: argparse.Namespace) -> int:

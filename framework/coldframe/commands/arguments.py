@@ -27,15 +27,20 @@ def columns_arguments(verb: argparse.ArgumentParser) -> None:
 
 def backtest_arguments(verb: argparse.ArgumentParser) -> None:
     """Those of `coldframe backtest`."""
+    stress_arguments(verb)
+    verb.add_argument("--all-presets", action="store_true", help="run the bot under each of them, and show them side by side")
+    verb.add_argument("--journal", type=Path, metavar="FILE", help="keep the journal of the run in this file")
+
+
+def stress_arguments(verb: argparse.ArgumentParser) -> None:
+    """Those of `coldframe stress`, which `coldframe backtest` has too."""
     verb.add_argument("--for", dest="for_s", type=seconds, metavar="TIME", help="end after a time such as 5m or 1h")
     verb.add_argument(
         "--preset", choices=("optimistic", "realistic", "pessimistic"), default="realistic", help="what is assumed (realistic)"
     )
-    verb.add_argument("--all-presets", action="store_true", help="run the bot under each of them, and show them side by side")
     for way, what in (("feed", "market data to the bot"), ("entry", "requests to the exchange"), ("answer", "answers to the bot")):
         text = f"how long {what} travel, instead of what the preset says"
         verb.add_argument(f"--{way}-ms", type=milliseconds, metavar="MS", help=text)
-    verb.add_argument("--journal", type=Path, metavar="FILE", help="keep the journal of the run in this file")
 
 
 def count(text: str) -> int:

@@ -21,11 +21,14 @@ from coldframe.runtime.backtest import (
     Backtest,
     BacktestObserver,
     BacktestOptions,
+    assumptions,
     backtest_lines,
     compared_lines,
     read_backtest,
 )
+from coldframe.runtime.build import money
 from coldframe.runtime.report import summary_lines
+from coldframe.runtime.stress import stress, verdict
 from coldframe.text import printable
 from coldframe.trio_io.clock import monotonic_s, wall_text
 from coldframe.units import NS_PER_S
@@ -83,14 +86,40 @@ class Progress(BacktestObserver):
             sys.stderr.flush()
 
 
+def _options(args: Namespace) -> BacktestOptions:
+    preset = PRESETS[args.preset]
+    latency = attrs.evolve(preset.latency, **{way: ms for way, ms in _times(args).items() if ms is not None})
+    return BacktestOptions(for_s=args.for_s, latency=latency, queue_model=preset.queue_model)
+
+
+def _times(args: Namespace) -> dict[str, int | None]:
+    return {f"{way}_ms": getattr(args, f"{way}_ms") for way in ("feed", "entry", "answer")}
+
+
+def run_stress(args: Namespace, out: Out) -> int:
+    """`coldframe stress`: 0 when a profit is left in each variation, 1 when it is not."""
+    options, progress = _options(args), Progress(args.for_s, debug=args.debug)
+    with redirect_stdout(sys.stderr), _interrupted_by_hand(progress):
+        bot = read_backtest(args.config, args.recording, args.for_s)
+        outcomes = stress(bot, options, progress, lambda outcome: progress.end())
+    rows = [f"  {outcome.name:<28}{outcome.fills:>8}{money(outcome.profit):>16}" for outcome in outcomes]
+    document = {
+        "schema_version": 1,
+        "verb": "stress",
+        "assumptions": assumptions(options),
+        "variations": [{**attrs.asdict(outcome), "profit": money(outcome.profit)} for outcome in outcomes],
+        "verdict": verdict(outcomes),
+    }
+    assumed = [f"  assumed: {text}" for text in assumptions(options)]
+    out(document, [f"  {'changed':<28}{'fills':>8}{'after fees':>16}", *rows, *assumed, verdict(outcomes)])
+    return Exit.DONE if all(outcome.profit > 0 for outcome in outcomes) else Exit.BUG
+
+
 def run_backtest(args: Namespace, out: Out) -> int:
     """`coldframe backtest`, as its arguments say."""
-    preset = PRESETS[args.preset]
-    given = {f"{way}_ms": getattr(args, f"{way}_ms") for way in ("feed", "entry", "answer")}
-    latency = attrs.evolve(preset.latency, **{way: ms for way, ms in given.items() if ms is not None})
-    options = BacktestOptions(for_s=args.for_s, latency=latency, queue_model=preset.queue_model, journal=args.journal)
+    options = attrs.evolve(_options(args), journal=args.journal)
     if args.all_presets:
-        if args.journal is not None or any(ms is not None for ms in given.values()):
+        if args.journal is not None or any(ms is not None for ms in _times(args).values()):
             raise ConfigError("--all-presets runs the bot once for each: it goes without --journal and without times of its own")
         return _backtest_all(args.config, args.recording, options, out, debug=args.debug)
     return _backtest(args.config, args.recording, options, out, debug=args.debug)

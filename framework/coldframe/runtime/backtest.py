@@ -70,6 +70,8 @@ class BacktestOptions:
     for_s: float | None = None
     latency: Latency = PRESETS[USUAL].latency
     queue_model: QueueModel = PRESETS[USUAL].queue_model
+    #: The bot starts so long after the beginning of a recording.
+    start_after_s: float = 0
     #: Keeps the journal of the run in this file; it must not be there yet.
     journal: Path | None = None
 
@@ -133,10 +135,10 @@ class _Market:
     notes: tuple[str, ...] = ()
 
 
-def _market_of(settings: Settings) -> _Market:
+def _market_of(settings: Settings, start_after_s: float) -> _Market:
     if settings.market != "recording":
         return _Market(market_of(settings), START_MS, ("everything: the synthetic market",))
-    source, info, start_ms = backtest_market(settings, LEAD_MS)
+    source, info, start_ms = backtest_market(settings, LEAD_MS - round(start_after_s * 1_000))
     unmarked = [symbol for symbol in source.markets if not info.symbols[symbol].has_marks]
     untraded = [symbol for symbol in source.markets if info.symbols[symbol].trade_name is None]
     made_up = [f"mark price of {symbol}: the middle of its book" for symbol in unmarked]
@@ -149,7 +151,7 @@ class Backtest(Pump):
 
     def __init__(self, bot: Bot, options: BacktestOptions, observer: BacktestObserver) -> None:
         settings = attrs.evolve(bot.config.venue.embedded, queue_model=options.queue_model.value)
-        self._market = _market_of(settings)
+        self._market = _market_of(settings, options.start_after_s)
         super().__init__(settings, self._market.source, start_ms=self._market.start_ms, latency=options.latency)
         self._bot, self._options, self._observer = bot, options, observer
         self._journal: JournalFile | None = None
@@ -225,6 +227,11 @@ class Backtest(Pump):
         """Whether the market or the bot has come to its end."""
         return not self.running or self._market.source.ended
 
+    @property
+    def lasted_s(self) -> float:
+        """How much of the market's time has passed (seconds)."""
+        return (self.now_ns - self._market.start_ms * NS_PER_MS) / NS_PER_S
+
     # -- what came of it ----------------------------------------------------------------------------------------------
 
     def _document(self, how: str) -> dict[str, Any]:
@@ -274,11 +281,17 @@ def compared_lines(documents: Mapping[str, dict[str, Any]]) -> list[str]:
 
 
 def _row(document: Mapping[str, Any]) -> str:
-    strategies = document["strategies"].values()
+    strategies, left = document["strategies"].values(), profit(document)
     fees = sum((Decimal(strategy["fees"]) for strategy in strategies), ZERO)
-    gained = sum((Decimal(strategy[key]) for strategy in strategies for key in _GAINS), ZERO)
     counts = [sum(strategy[key] for strategy in strategies) for key in ("orders", "fills")]
-    return f"{counts[0]:>8}{counts[1]:>8}" + "".join(f"{money(value):>14}" for value in (gained, fees, gained - fees))
+    return f"{counts[0]:>8}{counts[1]:>8}" + "".join(f"{money(value):>14}" for value in (left + fees, fees, left))
+
+
+def profit(document: Mapping[str, Any]) -> Decimal:
+    """What all strategies of a summary have gained after fees, in US dollars; open positions count at their mark."""
+    strategies = document["strategies"].values()
+    gained = sum((Decimal(strategy[key]) for strategy in strategies for key in _GAINS), ZERO)
+    return gained - sum((Decimal(strategy["fees"]) for strategy in strategies), ZERO)
 
 
 def _moment(epoch_ms: int) -> str:
