@@ -92,7 +92,7 @@ def _without(config: Config, symbol: str) -> Config:
         name: [attrs.evolve(table, symbols=[each for each in table.symbols if each != symbol]) for table in getattr(config, name)]
         for name in ("strategies", "streams")
     }
-    # A stream that was of this symbol alone goes; one that never had any is of all markets.
+    # A stream that was of this symbol alone goes; a stream of all markets never had any.
     streams = [new for new, old in zip(tables["streams"], config.streams, strict=True) if new.symbols or not old.symbols]
     return attrs.evolve(config, strategies=tables["strategies"], streams=streams)
 
