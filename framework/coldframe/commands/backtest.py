@@ -28,7 +28,7 @@ from coldframe.runtime.backtest import (
 )
 from coldframe.runtime.build import money
 from coldframe.runtime.report import summary_lines
-from coldframe.runtime.stress import stress, verdict
+from coldframe.runtime.stress import stress, taken_away, verdict
 from coldframe.text import printable
 from coldframe.trio_io.clock import monotonic_s, wall_text
 from coldframe.units import NS_PER_S
@@ -97,7 +97,7 @@ def _times(args: Namespace) -> dict[str, int | None]:
 
 
 def run_stress(args: Namespace, out: Out) -> int:
-    """`coldframe stress`: 0 when a profit is left in each variation, 1 when it is not."""
+    """`coldframe stress`: 1 when there is a profit that a variation takes away, else 0."""
     options, progress = _options(args), Progress(args.for_s, debug=args.debug)
     with redirect_stdout(sys.stderr), _interrupted_by_hand(progress):
         bot = read_backtest(args.config, args.recording, args.for_s)
@@ -112,7 +112,7 @@ def run_stress(args: Namespace, out: Out) -> int:
     }
     assumed = [f"  assumed: {text}" for text in assumptions(options)]
     out(document, [f"  {'changed':<28}{'fills':>8}{'after fees':>16}", *rows, *assumed, verdict(outcomes)])
-    return Exit.DONE if all(outcome.profit > 0 for outcome in outcomes) else Exit.BUG
+    return Exit.BUG if taken_away(outcomes) else Exit.DONE
 
 
 def run_backtest(args: Namespace, out: Out) -> int:

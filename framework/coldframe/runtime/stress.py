@@ -126,6 +126,12 @@ def _outcome(name: str, document: Mapping[str, Any]) -> Outcome:
     return Outcome(name, profit(document), sum(strategy["fills"] for strategy in document["strategies"].values()))
 
 
+def taken_away(outcomes: list[Outcome]) -> bool:
+    """Whether there is a profit, and a variation that has none."""
+    first, *others = outcomes
+    return first.profit > 0 and any(outcome.profit <= 0 for outcome in others)
+
+
 def verdict(outcomes: list[Outcome]) -> str:
     """How much of the profit survives, in a sentence."""
     first, *others = outcomes
