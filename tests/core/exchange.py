@@ -12,16 +12,25 @@ from decimal import Decimal
 from itertools import count
 from typing import Protocol
 
+import attrs
+
 from coldframe.enums import ExecutionType, OrderStatus, PositionSide, Side, TimeInForce
 from coldframe.wire.account import OrderTradeUpdate, UserEvent
 from coldframe.wire.codec import encode
 from coldframe.wire.streams import DepthUpdate
-from tests.core.algos import Algos, No
 from tests.core.made import delta, depth
 from tests.core.told import AtVenue, Trade
 
 Params = Mapping[str, str | int]
 ALIVE = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
+
+
+@attrs.frozen
+class No:
+    """What REST refuses."""
+
+    code: int
+    msg: str
 
 
 class Owner(Protocol):
@@ -51,7 +60,6 @@ class Exchange:
         }
         self._ids = count(8_389_765_500_000_000_001)
         self._trade_ids = count(100)
-        self.algos = Algos(self)
 
     # -- the WebSocket API --------------------------------------------------------------------------------------------
 
@@ -75,8 +83,8 @@ class Exchange:
                 return 200, {"listenKey": self.listen_key}
             case "order.place":
                 return self._place(params)
-            case "algoOrder.place" | "algoOrder.cancel":
-                return self.algos.carry_out(method, params)
+            case "algoOrder.cancel":  # there are no conditional orders here
+                return 400, {"code": -2011, "msg": "Unknown order sent."}
             case "order.cancel" | "order.modify" | "order.status":
                 return self._about(method, params)
             case _:
@@ -145,8 +153,6 @@ class Exchange:
                 return next(found, No(-2013, "Order does not exist."))
             case "/fapi/v1/openOrders":
                 return [self._printed(order) for order in self.orders.values() if order.status in ALIVE]
-            case "/fapi/v1/openAlgoOrders" | "/fapi/v1/algoOrder":
-                return self.algos.rest(path, params)
             case "/fapi/v3/positionRisk":
                 net: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
                 for order, trade in self.trades:
@@ -165,7 +171,7 @@ class Exchange:
                 return {"symbol": params["symbol"], "makerCommissionRate": "0.0002", "takerCommissionRate": "0.0004"}
             case "/fapi/v1/accountConfig":
                 return {"canTrade": True, "dualSidePosition": self.hedge, "multiAssetsMargin": False}
-            case "/fapi/v1/symbolConfig" | "/fapi/v1/leverageBracket" | "/fapi/v1/income":
+            case "/fapi/v1/openAlgoOrders" | "/fapi/v1/symbolConfig" | "/fapi/v1/leverageBracket" | "/fapi/v1/income":
                 return []
             case _:
                 raise AssertionError(path)

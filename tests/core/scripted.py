@@ -65,8 +65,7 @@ from coldframe.wire.codec import encode
 from coldframe.wire.frames import envelope
 from coldframe.wire.names import StreamName, is_all_market
 from coldframe.wire.rest import USED_WEIGHT_HEADER, Answer
-from tests.core.algos import No
-from tests.core.exchange import Exchange
+from tests.core.exchange import Exchange, No
 from tests.core.made import START_MS, START_NS, mark_price
 from tests.core.told import AtVenue
 

@@ -14,10 +14,10 @@ from coldframe.core.reconciliation.order_side import OrderSideLimits
 from coldframe.core.reconciliation.rounds import LIGHT_ROUND_MS
 from coldframe.core.state.journal_codec import fold
 from coldframe.core.state.order import Order
-from coldframe.enums import AlgoStatus, ExecutionType, OrderStatus, OrderType
+from coldframe.enums import ExecutionType, OrderStatus
 from coldframe.model.effects import Level
 from coldframe.model.events import OrderChanged
-from coldframe.model.intents import Cancel, Place
+from coldframe.model.intents import Cancel
 from coldframe.model.orders import OrderState
 from tests.core.ordering import QUERY, accept_quietly, placed, state, states
 from tests.core.scripted import Actor, Scripted
@@ -347,98 +347,3 @@ def test_how_an_order_ended_outlives_a_restart(confirmed: bool) -> None:
     assert ("is ACCEPTED after all" in again.said()) is confirmed
     assert known.state is S.CANCELED
     assert venue.status is OrderStatus.CANCELED
-
-
-# -- conditional orders -----------------------------------------------------------------------------------------------
-
-
-def stop() -> Place:
-    return attrs.evolve(place(price=None), type=OrderType.STOP_MARKET, trigger_price=D(105))
-
-
-def waiting() -> tuple[Scripted, Actor, Order]:
-    actor = Actor()
-    made = Scripted(actor).ready()
-    made.want(actor, stop())
-    (order,) = made.engine.orders.live
-    assert state(order) is S.UNTRIGGERED
-    return made, actor, order
-
-
-@pytest.mark.parametrize("ms", [8_000, 40_000])
-def test_o35_a_hidden_conditional_order_is_never_taken_for_ended(ms: int) -> None:
-    made, actor, order = waiting()
-    made.run(LIGHT_ROUND_MS - 3_000)
-    truth, made.exchange.algos.all = made.exchange.algos.all, {}
-    made.run(ms)
-    assert state(order) is S.NEEDS_OPERATOR
-    made.exchange.algos.all = truth
-    looked(made)
-    assert truth[order.client_order_id].status is AlgoStatus.CANCELED
-    assert states(actor) == [S.SUBMITTED, S.UNTRIGGERED, S.NEEDS_OPERATOR, S.UNTRIGGERED, S.CANCELED]
-
-
-def test_ended_algo_order_that_is_listed_returns_when_confirmed() -> None:
-    made, actor, order = waiting()
-    made.want(actor, Cancel(order.client_order_id))
-    assert state(order) is S.CANCELED
-    made.exchange.algos.all[order.client_order_id].status = AlgoStatus.NEW
-    looked(made)
-    made.run(2_000)
-    assert states(actor)[-3:] == [S.CANCELED, S.UNTRIGGERED, S.CANCELED]
-    assert "BTCUSDT is halted" in made.said()
-    assert made.exchange.algos.all[order.client_order_id].status is AlgoStatus.CANCELED
-
-
-def test_wrong_list_of_conditional_orders_is_not_believed() -> None:
-    made, actor, order = waiting()
-    row = made.exchange._printed(made.exchange.algos.all[order.client_order_id])  # type: ignore[arg-type]
-    made.want(actor, Cancel(order.client_order_id))
-    listing(made, lambda rows: [*rows, row], ALGOS)
-    looked(made)
-    assert states(actor)[-1] == S.CANCELED
-    assert "is halted" not in made.said()
-
-
-def test_conditional_order_proved_absent_returns_with_its_row() -> None:
-    actor = Actor()
-    made = Scripted(actor).ready()
-    made.holds.add("algoOrder.place")
-    made.want(actor, stop())
-    (order,) = made.engine.orders.live
-    made.refuse(-1007)
-    made.holds.clear()
-    made.run(15_000)
-    assert state(order) is S.NEVER_ACCEPTED
-    made.silent = True
-    made.exchange.carry_out("algoOrder.place", made.sent("algoOrder.place")[0].params)
-    made.silent = False
-    looked(made)
-    made.run(2_000)
-    assert states(actor)[-3:] == [S.NEVER_ACCEPTED, S.UNTRIGGERED, S.CANCELED]
-    assert "BTCUSDT is halted" in made.said()
-
-
-def test_a_conditional_order_that_is_known_stays_the_same_order() -> None:
-    made, actor, order = waiting()
-    made.want(actor, Cancel(order.client_order_id))
-    made.exchange.algos.all[order.client_order_id].status = AlgoStatus.NEW
-    looked(made)
-    assert made.engine.orders.get(order.client_order_id) is order
-    assert "had ended long ago" not in made.said()
-
-
-def test_a_forgotten_conditional_order_comes_back_when_confirmed() -> None:
-    actor = Actor()
-    made = Scripted(actor, trading=OrderSideLimits(ended_orders=3)).ready()
-    for _ in range(6):
-        made.want(actor, stop())
-        (order,) = made.engine.orders.live
-        made.want(actor, Cancel(order.client_order_id))
-    first = next(iter(made.exchange.algos.all.values()))
-    assert made.engine.orders.get(first.client_id) is None
-    first.status = AlgoStatus.NEW
-    looked(made)
-    made.run(2_000)
-    assert "had ended long ago, and is open after all; it is cancelled" in made.said()
-    assert AlgoStatus(first.status) is AlgoStatus.CANCELED

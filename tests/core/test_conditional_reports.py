@@ -21,10 +21,9 @@ from coldframe.model.engine_events import StrategyTold
 from coldframe.model.events import OrderChanged, OrderFilled
 from coldframe.model.orders import OrderEvent, OrderState
 from coldframe.wire.account import AlgoReport, AlgoUpdate
-from tests.core.algos import AtAlgo
 from tests.core.made import START_MS, START_NS
 from tests.core.ordering import state
-from tests.core.told import AtVenue, D, Trade, place, prepared
+from tests.core.told import AtAlgo, AtVenue, D, Trade, place, prepared
 from tests.examples import examples
 
 S = OrderState

@@ -9,11 +9,22 @@ import attrs
 
 from coldframe.core.risk.pre_trade import RiskInputs
 from coldframe.core.state.orders import Order, Orders, Origin
-from coldframe.enums import ExecutionType, OrderStatus, OrderType, PositionSide, Side, TimeInForce, WorkingType
+from coldframe.enums import (
+    AlgoStatus,
+    ExecutionType,
+    OrderStatus,
+    OrderType,
+    PositionSide,
+    PriceMatch,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+    WorkingType,
+)
 from coldframe.model.events import BookState
 from coldframe.model.intents import Place
-from coldframe.wire.account import OrderReport, TradeLite
-from coldframe.wire.replies import OrderReply, UserTrade
+from coldframe.wire.account import AlgoReport, OrderReport, TradeLite
+from coldframe.wire.replies import AlgoReply, OrderReply, UserTrade
 from tests.core.made import START_MS, START_NS, SYMBOL
 
 D: Final = Decimal
@@ -182,4 +193,66 @@ class AtVenue:
             maker=trade.maker,
             time=self.at_ms,
             position_side=self.position_side,
+        )
+
+
+@attrs.define
+class AtAlgo:
+    """One conditional order as the venue has it."""
+
+    client_id: str
+    algo_id: int
+    symbol: str
+    side: Side
+    type: OrderType
+    quantity: str
+    price: str
+    trigger_price: str
+    position_side: PositionSide = PositionSide.BOTH
+    status: AlgoStatus = AlgoStatus.NEW
+    #: Of the ordinary order that it has become.
+    order_id: int | None = None
+    reason: str = ""
+    close_position: bool = False
+
+    def reply(self) -> AlgoReply:
+        """The answer to a request, a query, a row of a list."""
+        return AlgoReply(
+            algo_id=self.algo_id,
+            client_algo_id=self.client_id,
+            symbol=self.symbol,
+            side=self.side,
+            order_type=self.type,
+            algo_status=self.status,
+            quantity=self.quantity,
+            actual_order_id=str(self.order_id or ""),
+            trigger_price=self.trigger_price,
+            price=self.price,
+        )
+
+    def report(self) -> AlgoReport:
+        """ALGO_UPDATE."""
+        return AlgoReport(
+            client_algo_id=self.client_id,
+            algo_id=self.algo_id,
+            algo_type="CONDITIONAL",
+            type=self.type,
+            symbol=self.symbol,
+            side=self.side,
+            position_side=self.position_side,
+            time_in_force=TimeInForce.GTC,
+            quantity=self.quantity,
+            status=self.status,
+            actual_order_id=str(self.order_id or ""),
+            trigger_price=self.trigger_price,
+            price=self.price,
+            self_trade_prevention=SelfTradePrevention.NONE,
+            working_type=WorkingType.CONTRACT_PRICE,
+            price_match=PriceMatch.NONE,
+            close_position=self.close_position,
+            price_protect=False,
+            reduce_only=False,
+            trigger_ms=0,
+            good_till_ms=0,
+            reject_reason=self.reason,
         )

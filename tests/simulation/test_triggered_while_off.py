@@ -7,7 +7,8 @@ from decimal import Decimal
 import pytest
 
 from coldframe import OrderType, Place, Side
-from tests.simulation.ends import LOT, B, holding, reach
+from coldframe.model.orders import OrderState
+from tests.simulation.ends import LOT, B, holding, reach, world
 
 
 @pytest.mark.parametrize("hidden_s", [0, 5, 15, 24, 40])
@@ -61,3 +62,25 @@ def test_a_refused_start_names_the_order_in_doubt() -> None:
     pump.until(lambda: pump.failed is not None, 120)
     assert pump.failed is not None
     assert f"the outcome of SELL {2 * LOT} BTCUSDT ({name}, UNKNOWN, CANCEL_UNKNOWN) is not known" in pump.failed.text
+
+
+@pytest.mark.parametrize("hidden_s", [0, 20])
+def test_o24_an_order_that_waits_excuses_a_position_until_found(hidden_s: int) -> None:
+    """It may be what has traded: nothing is called external until the exchange names it as waiting still."""
+    pump, puppet = world()
+    trigger = pump.market.best(B, Side.SELL) + 500
+    puppet.wanted = [Place(symbol=B, side=Side.BUY, type=OrderType.STOP_MARKET, quantity=LOT, trigger_price=trigger)]
+    pump.until(lambda: len(pump.venue.waiting_orders()) == 1)
+    pump.run(1)
+    (order,) = pump.engine.orders.live
+    assert (order.state, order.order_id) == (OrderState.UNTRIGGERED, None)
+    pump.kill()
+    bought = {"symbol": B, "side": "BUY", "type": "MARKET", "quantity": str(LOT)}
+    assert pump.venue.by_hand("POST", "/fapi/v1/order", bought).status == 200
+    pump.venue.faults._hidden[order.client_order_id] = (pump.now_ms, pump.now_ms + hidden_s * 1000)
+    pump.restart(keep_orders=True)
+    pump.run(3)
+    assert (pump.failed is None) is (hidden_s > 0)
+    pump.until(lambda: pump.failed is not None, 60)
+    assert pump.failed is not None
+    assert "position of 0.010 BTCUSDT" in pump.failed.text

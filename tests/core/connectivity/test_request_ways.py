@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import attrs
 import pytest
 
 from coldframe.core.connectivity.request_ways import AVOID_MS, BY_REST
 from coldframe.core.connectivity.user_stream import KeepKey, StartKey
 from coldframe.core.execution.purposes import PendingCancel, PendingQuery
 from coldframe.core.state.order import Order
-from coldframe.enums import OrderStatus, OrderType
+from coldframe.enums import OrderStatus
 from coldframe.model.effects import CallRest, Finish, LinkKind, SendRequest
 from coldframe.model.inputs import LinkLost
-from coldframe.model.intents import Amend, Cancel, CancelAll
+from coldframe.model.intents import Amend, Cancel
 from coldframe.model.orders import OrderState, Overlay
 from coldframe.wire.api import METHODS
 from coldframe.wire.rest import ENDPOINTS
@@ -49,18 +48,6 @@ def test_o40_a_cancel_goes_by_rest_while_the_link_is_down() -> None:
     assert (call.verb, call.path) == ("DELETE", "/fapi/v1/order")
     assert call.params == {"symbol": "BTCUSDT", "origClientOrderId": order.client_order_id}
     assert never_new_risk_by_rest(made)
-
-
-def test_o40_a_conditional_order_is_cancelled_by_rest_too() -> None:
-    actor = Actor()
-    made = Scripted(actor).ready()
-    made.want(actor, attrs.evolve(place(price=None), type=OrderType.STOP_MARKET, trigger_price=D(105)))
-    (order,) = made.engine.orders.live
-    down(made)
-    made.want(actor, CancelAll())
-    assert state(order) is S.CANCELED
-    (call,) = made.by_rest(ALGO_CANCEL)
-    assert (call.verb, call.path) == ("DELETE", "/fapi/v1/algoOrder")
 
 
 def test_o40_an_order_of_unknown_fate_is_asked_for_by_rest() -> None:

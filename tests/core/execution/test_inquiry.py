@@ -48,6 +48,7 @@ def test_a_doubted_resting_order_needs_an_operator_in_the_end(after_ms: int, end
 def test_a_triggered_order_without_news_needs_an_operator(after_ms: int, ends: bool) -> None:
     actor = Actor()
     made = Scripted(actor).ready()
+    made.holds.add("algoOrder.place")
     made.want(actor, attrs.evolve(place(price=None), type=OrderType.STOP_MARKET, trigger_price=D(105)))
     (order,) = made.engine.orders.live
     made.engine.reports.triggered(order)

@@ -8,10 +8,9 @@ from msgspec import UNSET, structs
 from coldframe.enums import ExecutionType, OrderStatus, OrderType, Side
 from coldframe.ids import OwnId
 from coldframe.model.orders import OrderState
-from tests.core.algos import AtAlgo
 from tests.core.execution.test_execution_reports import World, logged, others_trade
 from tests.core.made import START_MS, SYMBOL
-from tests.core.told import AtVenue, Trade
+from tests.core.told import AtAlgo, AtVenue, Trade
 
 S, X = OrderState, ExecutionType
 

@@ -24,9 +24,8 @@ from coldframe.wire.account import AlgoUpdate
 from coldframe.wire.codec import encode
 from coldframe.wire.replies import ErrorBody
 from coldframe.wire.rest import Answer
-from tests.core.algos import AtAlgo
 from tests.core.made import START_MS, START_NS, SYMBOL
-from tests.core.told import CALM, AtVenue, D, Trade, place
+from tests.core.told import CALM, AtAlgo, AtVenue, D, Trade, place
 from tests.core.trace import Alone, Like, OrderWorld, at, changed, context, filled, row, wake
 
 S = OrderState

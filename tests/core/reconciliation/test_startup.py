@@ -11,11 +11,11 @@ from coldframe.core.state.external import ExternalPolicy
 from coldframe.core.state.journal_codec import fold
 from coldframe.core.state.orders import Fill
 from coldframe.core.state.shares import execution_of
-from coldframe.enums import OrderStatus, OrderType, PositionSide, Side
+from coldframe.enums import OrderStatus, PositionSide, Side
 from coldframe.ids import OwnId
 from coldframe.model.effects import Fail
 from coldframe.model.events import OrderChanged, OrderFilled, PositionCause
-from coldframe.model.intents import CancelAll, Place, Quote, Quotes
+from coldframe.model.intents import CancelAll, Quote, Quotes
 from coldframe.model.orders import OrderState
 from tests.core.made import START_MS
 from tests.core.scripted import Actor, Scripted
@@ -265,31 +265,6 @@ def test_o24_an_open_order_excuses_no_external_position() -> None:
     assert [order.state for order in again.engine.orders.live] == [OrderState.ACCEPTED]
     assert isinstance(again.ended, Fail)
     assert "position of 2 BTCUSDT" in again.ended.text
-
-
-def test_o24_an_order_without_an_id_excuses_it_for_a_while() -> None:
-    """It may be what has traded: until the venue has been asked for it, nothing is called external."""
-    actor = Actor()
-    made = Scripted(actor).ready()
-    made.want(actor, Place(symbol="BTCUSDT", side=Side.BUY, quantity=D(1), type=OrderType.STOP_MARKET, trigger_price=D(120)))
-    past = fold(made.rows)
-    assert [(order.state, order.order_id) for order in past.live] == [(OrderState.UNTRIGGERED, None)]
-    made.links.clear()
-    by_hand(made, "web_1", Side.BUY, "2")
-    again = made.restarted(actor, past=past, keep_orders=True)
-    assert again.ended is None
-
-
-def test_o24_an_order_that_waits_still_excuses_nothing_for_long() -> None:
-    """What the next list names as waiting has not made the position before it; an order that is not named may have."""
-    actor = Actor()
-    made = Scripted(actor).ready()
-    made.want(actor, Place(symbol="BTCUSDT", side=Side.BUY, quantity=D(1), type=OrderType.STOP_MARKET, trigger_price=D(120)))
-    made.links.clear()
-    by_hand(made, "web_1", Side.BUY, "1")
-    again = made.restarted(actor, past=fold(made.rows), keep_orders=True)
-    again.run(3_000)
-    assert isinstance(again.ended, Fail)
 
 
 @pytest.mark.parametrize(

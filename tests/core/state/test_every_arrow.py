@@ -26,9 +26,8 @@ from coldframe.units import NS_PER_MS
 from coldframe.wire.account import AlgoUpdate
 from coldframe.wire.codec import encode
 from coldframe.wire.replies import ErrorBody
-from tests.core.algos import AtAlgo
 from tests.core.made import START_MS, START_NS, SYMBOL
-from tests.core.told import CALM, AtVenue, Trade, place
+from tests.core.told import CALM, AtAlgo, AtVenue, Trade, place
 from tests.core.trace import OrderWorld, accepted
 
 S, H, X = OrderState, OrderEvent, ExecutionType
