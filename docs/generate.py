@@ -22,7 +22,8 @@ from coldframe.config import venue as venue_tables
 from coldframe.core.marketdata.events import HOOK_OF
 from coldframe.data.archive.datasets import DATA_SETS, DataSet
 from coldframe.data.events import TELLERS
-from coldframe.data.market import Kind
+from coldframe.data.market import NUMBERS
+from coldframe.data.tardis import TARDIS_TYPES
 from coldframe.model import events, intents, orders, view
 from coldframe.model.journal import BODIES
 from coldframe.plug.hookspecs import BotHooks, StrategyHooks
@@ -269,17 +270,30 @@ def data_sets() -> str:
 
 
 def _data_set(data_set: DataSet) -> tuple[str, ...]:
-    told = TELLERS[data_set.name].events if data_set.name in TELLERS else ()
-    event = ", ".join(code(kind.__name__) for kind in told) or "none"
     columns = ", ".join(code(field.column) for field in data_set.fields)
-    return code(data_set.name), columns, ", ".join(map(code, data_set.key)), str(data_set.repeats), event
+    return code(data_set.name), columns, ", ".join(map(code, data_set.key)), str(data_set.repeats), _told(data_set.name)
 
 
 def market_rows() -> str:
     """What the numbers of a row of `market` are, by its kind."""
     return table(
-        ("kind", "row", "id; price, quantity, price_2, quantity_2"), ((kind.value, kind.name, kind.numbers) for kind in Kind)
+        ("kind", "row", "id; price, quantity, price_2, quantity_2"),
+        ((kind.value, kind.name, numbers) for kind, numbers in NUMBERS.items()),
     )
+
+
+def tardis_types() -> str:
+    """What each data type of Tardis gives."""
+    rows = (
+        (code(kind.name), ", ".join(code(field.source) for field in kind.fields), code(kind.table.name), _told(kind.table.name))
+        for kind in TARDIS_TYPES.values()
+    )
+    return table(("data type", "fields that are read", "table", "events"), rows)
+
+
+def _told(name: str) -> str:
+    told = TELLERS[name].events if name in TELLERS else ()
+    return ", ".join(code(kind.__name__) for kind in told) or "none"
 
 
 # -- documents --------------------------------------------------------------------------------------------------------
@@ -301,6 +315,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "configuration": configuration,
     "data sets": data_sets,
     "market rows": market_rows,
+    "tardis types": tardis_types,
     "journal rows": lambda: table(["kind", "body"], ((code(kind), text) for kind, text in BODIES.items())),
     "journal schema": lambda: "```sql\n" + SCHEMA.strip() + "\n```",
     "order table": lambda: "```mermaid\n" + orders.diagram().split("\n\n")[0].rstrip() + "\n```",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from coldframe.data.archive.days import Coverage, coverage, files_below
 from coldframe.data.archive.labels import MetricsLabels
 from coldframe.data.archive.names import archive_name
 from coldframe.data.archive.reader import ArchiveFile, archive_source
@@ -15,17 +16,20 @@ from coldframe.data.columns import SUFFIX, Columns, is_columns, open_columns
 from coldframe.data.market import is_recording, recording_source
 from coldframe.data.numbers import utc_text
 from coldframe.data.sources import write_columns
+from coldframe.data.tardis import tardis_name, tardis_source
+from coldframe.errors import ConfigError
 from coldframe.units import NS_PER_MS
 
 Out = Callable[[object, Sequence[str]], None]
 
+_TARDIS: Final = "tardis/"
 _RULES: Final = {
     "disorder": "rows out of order, sorted",
     "duplicate": "rows that stand there twice, dropped",
     "conflict": "rows of a key that has other values already, dropped",
     "hole": "rows missing",
     "time": "rows whose time goes back",
-    "left out": "payloads that no row holds, left out",
+    "left out": "that no row holds, left out",
     "torn": "line at the end that was cut, left out",
 }
 
@@ -33,6 +37,8 @@ _RULES: Final = {
 def make_columns(args: argparse.Namespace, out: Out) -> int:
     """Makes columns of `args.file`, or checks and describes them where it holds columns already."""
     path: Path = args.file
+    if path.is_dir():
+        return _columns_of_folder(path, args, out)
     if is_columns(path):
         columns = open_columns(path)
         columns.verify()
@@ -43,11 +49,44 @@ def make_columns(args: argparse.Namespace, out: Out) -> int:
     return 0
 
 
+def _columns_of_folder(folder: Path, args: argparse.Namespace, out: Out) -> int:
+    """Makes columns of every file of the archive in a folder, beside it, and says which days are missing."""
+    found = coverage(files_below(folder))
+    if not found:
+        raise ConfigError(f"{folder}: no file in it is named as the exchange's archive names its files")
+    documents, lines = [], []
+    for series in found:
+        for path in series.files:
+            with write_columns(_source(path, args), path.with_name(path.name + SUFFIX)) as columns:
+                documents.append(_document(columns))
+                lines += _lines(columns)
+    gaps = [_gap(series) for series in found if series.missing or series.extra]
+    covered = {"schema_version": 1, "verb": "recording columns", "files": documents, "missing": gaps}
+    out(covered, [*lines, *(line for gap in gaps for line in _gap_lines(gap))])
+    return 0
+
+
+def _gap(series: Coverage) -> dict[str, Any]:
+    return {
+        "series": " ".join(filter(None, (series.symbol, series.data_set, series.interval))),
+        "missing": [[str(first), str(last)] for first, last in series.missing],
+        "extra": [str(path) for path in series.extra],
+    }
+
+
+def _gap_lines(gap: dict[str, Any]) -> list[str]:
+    missing = [f"{gap['series']}: no file for {first}" + (f" to {last}" if last != first else "") for first, last in gap["missing"]]
+    return missing + [f"{path}: left out, its days stand in another file" for path in gap["extra"]]
+
+
 def _source(path: Path, args: argparse.Namespace) -> DataSource:
     """What a file is: said by `--as`, or else by its name and its first byte."""
-    if args.data_set == "recording" or (not args.data_set and archive_name(path) is None and is_recording(path)):
+    asked = str(args.data_set)
+    if asked.startswith(_TARDIS) or (not asked and tardis_name(path) is not None):
+        return tardis_source(path, asked.removeprefix(_TARDIS), args.symbol)
+    if asked == "recording" or (not asked and archive_name(path) is None and is_recording(path)):
         return recording_source(path)
-    said = ArchiveFile(args.data_set, args.symbol, args.interval, MetricsLabels(args.metrics_labels))
+    said = ArchiveFile(asked, args.symbol, args.interval, MetricsLabels(args.metrics_labels))
     return archive_source(path, said)
 
 

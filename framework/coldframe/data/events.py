@@ -17,7 +17,14 @@ from coldframe.data.market import MARKET, Kind
 from coldframe.data.numbers import NONE, PRICE_DIGITS, decimal_of
 from coldframe.enums import Side
 from coldframe.errors import ConfigError
-from coldframe.model.events import BestPriceChanged, CandleChanged, MarkPriceChanged, StrategyEvent, TradePrinted
+from coldframe.model.events import (
+    BestPriceChanged,
+    CandleChanged,
+    LiquidationPrinted,
+    MarkPriceChanged,
+    StrategyEvent,
+    TradePrinted,
+)
 from coldframe.units import NS_PER_MS
 
 #: Makes the event of a row, if it has one. Its first argument is the earliest time at which it may be told.
@@ -126,11 +133,37 @@ def _market(columns: Columns) -> _Tell:
     return tell
 
 
+def _derivative_ticker(columns: Columns) -> _Tell:
+    symbol, rate_digits = columns.labels["symbol"], columns.digits("funding_rate")
+
+    def tell(earliest_ns: int, row: Row) -> MarkPriceChanged | None:
+        at_ns, event_ms, funding_ms, rate, _, _, _, index, mark = row
+        if NONE in (rate, index, mark):
+            return None  # not known yet, or the exchange has none
+        numbers = _price(mark), _price(index), decimal_of(rate, rate_digits)
+        return MarkPriceChanged(symbol, max(earliest_ns, at_ns), event_ms, *numbers, max(funding_ms, 0))
+
+    return tell
+
+
+def _liquidations(columns: Columns) -> _Tell:
+    symbol = columns.labels["symbol"]
+
+    def tell(earliest_ns: int, row: Row) -> LiquidationPrinted:
+        at_ns, event_ms, _, bought, price, quantity = row
+        side, prices, sizes = Side.BUY if bought else Side.SELL, (_price(price),) * 2, (_price(quantity),) * 2
+        return LiquidationPrinted(symbol, max(earliest_ns, at_ns), event_ms, side, *prices, *sizes, status="")
+
+    return tell
+
+
 #: The tables whose rows are told, by their names.
 TELLERS: Final[Mapping[str, Teller]] = {
     "klines": Teller((CandleChanged,), _klines),
     "aggTrades": Teller((TradePrinted,), _agg_trades),
     "trades": Teller((TradePrinted,), _trades),
+    "derivative_ticker": Teller((MarkPriceChanged,), _derivative_ticker),
+    "liquidations": Teller((LiquidationPrinted,), _liquidations),
     "bookTicker": Teller((BestPriceChanged,), _book_ticker),
     MARKET.name: Teller((BestPriceChanged, TradePrinted, MarkPriceChanged), _market),
 }

@@ -8,7 +8,7 @@ followed by its levels. Payloads of other streams are left out and counted.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from enum import IntEnum
 from pathlib import Path
@@ -28,25 +28,27 @@ from coldframe.wire.streams import AggTrade, BookTicker, DepthUpdate, Level, Mar
 
 
 class Kind(IntEnum):
-    """What a row is. `numbers` says what its id, its prices and its quantities are."""
+    """What a row is; `NUMBERS` says what its numbers are."""
 
-    numbers: str
-
-    def __new__(cls, value: int, numbers: str) -> Kind:
-        kind = int.__new__(cls, value)
-        kind._value_ = value
-        kind.numbers = numbers
-        return kind
-
-    BEST = 0, "update id; bid, its quantity, ask, its quantity"
-    TRADE = 1, "trade id; price, quantity, 1 if the buyer is the maker, 1 if it stands for several fills of one order"
-    BID = 2, "0; price, quantity (0: the level is gone), 0, 0"
-    ASK = 3, "0; price, quantity (0: the level is gone), 0, 0"
-    DEPTH = 4, "last update id; first update id, last id of the event before, how many bids and how many asks follow"
-    SNAPSHOT = 5, "last update id; 0, 0, how many bids and how many asks follow: the whole book"
-    MARK = 6, "0; mark price, index price, funding rate, time of the next funding in ms (0: none)"
+    BEST = 0
+    TRADE = 1
+    BID = 2
+    ASK = 3
+    DEPTH = 4
+    SNAPSHOT = 5
+    MARK = 6
 
 
+#: What id, prices and quantities of a row are.
+NUMBERS: Final[Mapping[Kind, str]] = {
+    Kind.BEST: "update id; bid, its quantity, ask, its quantity",
+    Kind.TRADE: "trade id; price, quantity, 1 if the buyer is the maker, 1 if it stands for several fills of one order",
+    Kind.BID: "0; price, quantity (0: the level is gone), 0, 0",
+    Kind.ASK: "0; price, quantity (0: the level is gone), 0, 0",
+    Kind.DEPTH: "last update id; first update id, last id of the event before, how many bids and how many asks follow",
+    Kind.SNAPSHOT: "last update id; 0, 0, how many bids and how many asks follow: the whole book",
+    Kind.MARK: "0; mark price, index price, funding rate, time of the next funding in ms (0: none)",
+}
 _NAMES: Final = ("kind", "at_ns", "symbol", "event_ms", "id", "price", "quantity", "price_2", "quantity_2")
 MARKET: Final = Table("market", tuple(Column(name) for name in _NAMES), ("at_ns",), Repeats.KEEP)
 
