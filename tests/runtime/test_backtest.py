@@ -340,3 +340,46 @@ def test_no_order_depends_on_what_comes_later(recording: Path, tmp_path: Path) -
         cut = tmp_path / f"{cut_ms}.jsonl"
         cut.write_bytes(b"".join(line for line, now_ms in zip(lines, at_ms, strict=True) if now_ms <= cut_ms))
         assert [sent for sent in asked(cut) if sent[0] <= cut_ms] == [sent for sent in whole if sent[0] <= cut_ms]
+
+
+# -- a part of a recording --------------------------------------------------------------------------------------------------
+
+
+def test_a_part_of_a_recording_is_played() -> None:
+    lines = [line.t // 1_000_000 for line in read_recording(SHIPPED)]
+    begin_ms, end_ms = lines[0] + 6_000, lines[0] + 15_000
+    backtest, summary = played(from_ms=begin_ms, to_ms=end_ms)
+    assert summary["ended"] == "duration"
+    assert summary["from_ms"] == begin_ms - 2_000
+    assert end_ms <= summary["to_ms"] < end_ms + 2_000
+    sent = [body["created_ns"] // 1_000_000 for _, body in backtest.of(RowKind.ORDER)]
+    assert sent
+    assert all(begin_ms - 2_000 < at_ms for at_ms in sent)
+    assert all(book["state"] == "synced" for book in summary["books"].values())
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--from", "2026-11-20T04:58:39"), "--from lies outside: "),
+        (("--from", "2027-01-01"), "lasts from 2026-11-20 04:58:42 UTC to 2026-11-20 04:59:04 UTC"),
+        (("--to", "2026-11-20"), "--to lies before the start: "),
+        (("--from", "2026-11-20T04:58:50", "--to", "2026-11-20T04:58:50"), "--to lies before the start: "),
+    ],
+)
+def test_times_outside_of_the_recording_are_refused(given: tuple[str, ...], said: str) -> None:
+    done = coldframe("backtest", RECORDED, *given)
+    assert done.returncode == 78
+    assert said in done.stderr
+
+
+def test_times_are_of_a_recording_and_in_utc() -> None:
+    done = coldframe("backtest", CONFIGS / "quickstart.toml", "--for", "5s", "--to", "2026-11-20")
+    assert done.returncode == 78
+    assert "--from and --to are times of a recording" in done.stderr
+    done = coldframe("backtest", RECORDED, "--from", "yesterday")
+    assert done.returncode == 2
+    assert "'yesterday' is not a time such as 2024-08-08 or 2024-08-08T23:54:20 (UTC)" in done.stderr
+    spoken = ("2026-11-20T04:58:55", "2026-11-20T05:58:55+01:00")
+    first, second = (coldframe("backtest", RECORDED, "--to", text, "--json").stdout for text in spoken)
+    assert first == second != ""

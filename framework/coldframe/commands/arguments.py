@@ -6,6 +6,7 @@ Imports nothing of the product: `--help` stays fast.
 from __future__ import annotations
 
 import argparse
+from datetime import UTC, datetime
 from pathlib import Path
 
 
@@ -35,6 +36,8 @@ def backtest_arguments(verb: argparse.ArgumentParser) -> None:
 def stress_arguments(verb: argparse.ArgumentParser) -> None:
     """Those of `coldframe stress`, which `coldframe backtest` has too."""
     verb.add_argument("--for", dest="for_s", type=seconds, metavar="TIME", help="end after a time such as 5m or 1h")
+    verb.add_argument("--from", dest="from_ms", type=moment, metavar="TIME", help="start at this time of a recording (UTC)")
+    verb.add_argument("--to", dest="to_ms", type=moment, metavar="TIME", help="end at this time of a recording (UTC)")
     verb.add_argument(
         "--preset", choices=("optimistic", "realistic", "pessimistic"), default="realistic", help="what is assumed (realistic)"
     )
@@ -87,3 +90,12 @@ def milliseconds(text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 5 or int(text) > 60_000:
         raise argparse.ArgumentTypeError(f"{text!r} is not a valid number of milliseconds (0 to 60000)")
     return int(text)
+
+
+def moment(text: str) -> int:
+    """A time in UTC as epoch milliseconds: 2024-08-08, 2024-08-08T23:54, 2024-08-08T23:54:20."""
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 2024-08-08 or 2024-08-08T23:54:20 (UTC)") from None
+    return round((read if read.tzinfo is not None else read.replace(tzinfo=UTC)).timestamp() * 1_000)

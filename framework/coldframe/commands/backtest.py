@@ -89,7 +89,8 @@ class Progress(BacktestObserver):
 def _options(args: Namespace) -> BacktestOptions:
     preset = PRESETS[args.preset]
     latency = attrs.evolve(preset.latency, **{way: ms for way, ms in _times(args).items() if ms is not None})
-    return BacktestOptions(for_s=args.for_s, latency=latency, queue_model=preset.queue_model)
+    times = {"for_s": args.for_s, "from_ms": args.from_ms, "to_ms": args.to_ms}
+    return BacktestOptions(**times, latency=latency, queue_model=preset.queue_model)
 
 
 def _times(args: Namespace) -> dict[str, int | None]:

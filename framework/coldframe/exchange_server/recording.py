@@ -22,12 +22,12 @@ def recorded_market(settings: Settings, start_ms: int) -> RecordedMarket:
     return RecordedMarket(settings, start_ms, read_recording_info(path), read_recording(path))
 
 
-def backtest_market(settings: Settings, lead_ms: int) -> tuple[RecordedMarket, RecordingInfo, int]:
-    """The market of the same recording at the time when it was recorded, what it holds, and when the exchange's clock begins.
+def backtest_market(settings: Settings) -> tuple[RecordedMarket, RecordingInfo, int]:
+    """The market of the same recording at the times when it was recorded, what it holds, and when it begins (epoch ms).
 
-    That is `lead_ms` before the first line, so that a bot is ready when the market begins. Raises `ConfigError` likewise.
+    Raises `ConfigError` likewise.
     """
     path = settings.recording or ""
     info = read_recording_info(path)
     begins_ms = info.first_ns // NS_PER_MS
-    return RecordedMarket(settings, begins_ms - lead_ms, info, read_recording(path), begins_ms), info, begins_ms - lead_ms
+    return RecordedMarket(settings, begins_ms, info, read_recording(path), begins_ms), info, begins_ms

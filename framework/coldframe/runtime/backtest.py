@@ -22,6 +22,7 @@ from coldframe.enums import PositionMode
 from coldframe.errors import ColdframeError, ConfigError
 from coldframe.exchange.market_source import MarketSource
 from coldframe.exchange.matching import QueueModel
+from coldframe.exchange.recording_info import RecordingInfo
 from coldframe.exchange_server.recording import backtest_market
 from coldframe.model.effects import AppendJournal, Level, Log
 from coldframe.model.inputs import StopAsked
@@ -70,7 +71,10 @@ class BacktestOptions:
     for_s: float | None = None
     latency: Latency = PRESETS[USUAL].latency
     queue_model: QueueModel = PRESETS[USUAL].queue_model
-    #: The bot starts so long after the beginning of a recording.
+    #: The bot starts and ends at these times of a recording (epoch ms); None: with it.
+    from_ms: int | None = None
+    to_ms: int | None = None
+    #: And so long after that start.
     start_after_s: float = 0
     #: Keeps the journal of the run in this file; it must not be there yet.
     journal: Path | None = None
@@ -135,10 +139,15 @@ class _Market:
     notes: tuple[str, ...] = ()
 
 
-def _market_of(settings: Settings, start_after_s: float) -> _Market:
+def _market_of(settings: Settings, options: BacktestOptions) -> _Market:
     if settings.market != "recording":
+        if options.from_ms is not None or options.to_ms is not None:
+            raise ConfigError("--from and --to are times of a recording; the synthetic market has none: --for 1h")
         return _Market(market_of(settings), START_MS, ("everything: the synthetic market",))
-    source, info, start_ms = backtest_market(settings, LEAD_MS - round(start_after_s * 1_000))
+    source, info, begins_ms = backtest_market(settings)
+    from_ms = begins_ms if options.from_ms is None else options.from_ms
+    _check_times(info, options)
+    start_ms = from_ms + round(options.start_after_s * 1_000) - LEAD_MS
     unmarked = [symbol for symbol in source.markets if not info.symbols[symbol].has_marks]
     untraded = [symbol for symbol in source.markets if info.symbols[symbol].trade_name is None]
     made_up = [f"mark price of {symbol}: the middle of its book" for symbol in unmarked]
@@ -146,12 +155,25 @@ def _market_of(settings: Settings, start_after_s: float) -> _Market:
     return _Market(source, start_ms, tuple(made_up), (info.note,) if info.note else ())
 
 
+def _check_times(info: RecordingInfo, options: BacktestOptions) -> None:
+    """Raises `ConfigError` for times in which nothing was recorded. The end of a long recording is not known beforehand."""
+    first_ms, last_ms = info.first_ns // NS_PER_MS, info.last_ns // NS_PER_MS
+    from_ms, to_ms = options.from_ms, options.to_ms
+    lasts = f"{info.name} lasts from {_moment(first_ms)} " + (f"to {_moment(last_ms)}" if info.complete else "on")
+    early = from_ms is not None and from_ms < first_ms // 1_000 * 1_000
+    late = info.complete and from_ms is not None and from_ms >= last_ms
+    if early or late:
+        raise ConfigError(f"--from lies outside: {lasts}")
+    if to_ms is not None and to_ms <= max(first_ms, from_ms or 0):
+        raise ConfigError(f"--to lies before the start: {lasts}")
+
+
 class Backtest(Pump):
     """One backtest. `play` runs it to its end."""
 
     def __init__(self, bot: Bot, options: BacktestOptions, observer: BacktestObserver) -> None:
         settings = attrs.evolve(bot.config.venue.embedded, queue_model=options.queue_model.value)
-        self._market = _market_of(settings, options.start_after_s)
+        self._market = _market_of(settings, options)
         super().__init__(settings, self._market.source, start_ms=self._market.start_ms, latency=options.latency)
         self._bot, self._options, self._observer = bot, options, observer
         self._journal: JournalFile | None = None
@@ -208,8 +230,7 @@ class Backtest(Pump):
 
     def _play_market(self) -> str:
         """Lets the market pass. Returns what ended it, in the word of the summary."""
-        for_s = self._options.for_s
-        end_ns = None if for_s is None else self.now_ns + int(for_s * NS_PER_S)
+        end_ns = self._end_ns()
         while not self._stands():
             left_s = _SLICE_S if end_ns is None else (end_ns - self.now_ns) / NS_PER_S
             if left_s <= 0:
@@ -222,6 +243,12 @@ class Backtest(Pump):
             return "halt"
         self.passed(lambda: not self.running, _DRAIN_S)
         return "recording_end"
+
+    def _end_ns(self) -> int | None:
+        """When it ends by what was asked for; None for the end of the market."""
+        for_s, to_ms = self._options.for_s, self._options.to_ms
+        ends = [] if for_s is None else [self.now_ns + int(for_s * NS_PER_S)]
+        return min([*ends, *([] if to_ms is None else [to_ms * NS_PER_MS])], default=None)
 
     def _stands(self) -> bool:
         """Whether the market or the bot has come to its end."""
