@@ -24,7 +24,7 @@ from tests.simulation.ends import LOT, B, world
 from tests.simulation.pump import Pump
 from tests.simulation.strategies import Puppet
 from tests.simulation.test_conditional_orders import CANCEL, PLACE, QUERY, sent, states, verdicts, want
-from tests.simulation.venue import LOST, refused
+from tests.simulation.venue import LOST, UNANSWERED, refused
 
 D = Decimal
 S = OrderState
@@ -287,23 +287,31 @@ def test_external_conditional_order_is_reported_and_left_alone() -> None:
 # -- reports that the exchange does not send in these worlds ----------------------------------------------------------
 
 
-def heard() -> tuple[Pump, Puppet, Order, AlgoUpdate]:
-    """An order that waits, and the report of its acceptance."""
+def heard(*, late: bool = False) -> tuple[Pump, Puppet, Order, AlgoUpdate]:
+    """An order that waits, and the report of its acceptance; with `late` the bot has heard neither of that nor an answer."""
     frames: list[bytes] = []
     pump, puppet = world()
     pump.run(1)
-    pump.loses = lambda frame: frames.append(frame) is not None
+
+    def loses(frame: bytes) -> bool:
+        frames.append(frame)
+        return late
+
+    pump.loses = loses
+    pump.venue.fates |= {PLACE: UNANSWERED} if late else {}
     want(pump, puppet, STOP)
+    pump.loses = lambda _: False
     (order,) = pump.engine.orders.live
+    assert order.state is (S.SUBMITTED if late else S.UNTRIGGERED)
     (update,) = [decode(AlgoUpdate, frame, Census()) for frame in frames if b"ALGO_UPDATE" in frame]
     return pump, puppet, order, update
 
 
-def report(pump: Pump, update: AlgoUpdate, **changes: object) -> None:
+def report(pump: Pump, update: AlgoUpdate, *, at_ms: int | None = None, **changes: object) -> None:
     """The exchange says this of an order now."""
     link = next(link for link, socket in pump.venue.sockets.items() if socket.kind is LinkKind.PRIVATE)
-    changed = structs.replace(update, transaction_ms=pump.now_ms, order=structs.replace(update.order, **changes))
-    pump.received(link, encode(changed))
+    changed = structs.replace(update, order=structs.replace(update.order, **changes))
+    pump.received(link, encode(structs.replace(changed, transaction_ms=pump.now_ms if at_ms is None else at_ms)))
     pump.run(0.02)
 
 
@@ -320,9 +328,19 @@ def test_order_refused_at_its_trigger_ends_with_the_reason(status: AlgoStatus, e
 
 
 def test_a_reason_beside_good_news_means_nothing() -> None:
-    pump, _, order, update = heard()
+    pump, _, order, update = heard(late=True)
     report(pump, update, reject_reason="Reduce Only reject")
     assert (order.state, order.reason) == (S.UNTRIGGERED, "")
+
+
+@pytest.mark.parametrize("later_ms", [-1_000, 0, 1])
+def test_only_news_from_after_the_end_bring_an_order_back(later_ms: int) -> None:
+    pump, puppet, order, update = heard()
+    want(pump, puppet, Cancel(order.client_order_id))
+    assert order.state is S.CANCELED
+    report(pump, update, at_ms=order.ended_ms + later_ms)
+    assert bool(pump.told("was CANCELED, and is UNTRIGGERED after all")) is (later_ms > 0)
+    assert pump.engine.orders.incidents == (later_ms > 0)
 
 
 @pytest.mark.parametrize(
