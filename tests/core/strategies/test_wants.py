@@ -110,6 +110,7 @@ class Driven:
         self.throttles = Throttles("mm", wants)
         self.ctx = StepContext(lambda: 0.5)
         self.timers: dict[str, int] = {}
+        self.asked: set[tuple[str, int]] = set()
         self.calls: Calls = {}
         self.offered = 0
 
@@ -140,6 +141,8 @@ class Driven:
             for effect in self.ctx.take_effects():
                 assert isinstance(effect, WakeAt)
                 assert effect.at_ns > self.ctx.now_ns
+                assert (effect.key, effect.at_ns) not in self.asked
+                self.asked.add((effect.key, effect.at_ns))
                 self.timers[effect.key] = effect.at_ns
         self.until(10**9)
         assert self.ctx.take_effects() == []
