@@ -10,6 +10,7 @@ from coldframe import Place, Side, Target
 from coldframe.config.venue import EmbeddedVenue, VenueAccount
 from coldframe.core.state.limits import Budget, RiskLimits
 from coldframe.model.effects import LinkKind
+from tests.core.addingup import profit_of
 from tests.core.looking import view_of
 from tests.simulation.pump import Pump, Trader
 from tests.simulation.still import StillMarket
@@ -50,7 +51,7 @@ def refusals(pump: Pump) -> dict[str, str]:
 
 
 def profit(pump: Pump) -> Decimal:
-    return pump.engine.accounts["mm"].profit(pump.engine.state.prices)
+    return profit_of(pump.engine.accounts["mm"], pump.engine.state.prices)
 
 
 def near(value: Decimal, expected: Decimal) -> bool:

@@ -15,6 +15,7 @@ from coldframe.model.journal import RowKind
 from coldframe.testing import instrument
 from coldframe.units import NS_PER_MS
 from coldframe.wire.streams import AssetIndex
+from tests.core.addingup import profit_of
 from tests.core.looking import view_of
 from tests.core.made import mark_price
 from tests.core.scripted import Actor, Scripted
@@ -40,7 +41,7 @@ def trade(made: Scripted, actor: Actor, quantity: str = "1") -> None:
 
 
 def profit(made: Scripted) -> object:
-    return made.engine.runtimes.get("mm").account.holdings.profit(made.engine.state.prices)
+    return profit_of(made.engine.runtimes.get("mm").account.holdings, made.engine.state.prices)
 
 
 def fees(made: Scripted) -> object:

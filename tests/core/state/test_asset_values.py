@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from coldframe.core.state.asset_values import AT_PAR, CAUTIOUS_FEE_RATE, AssetValues
 from coldframe.core.state.positions import StrategyPositions
+from tests.core.addingup import profit_of
 from tests.core.told import D
 
 
@@ -33,7 +34,7 @@ def test_fee_without_price_counts_as_the_taker_rate() -> None:
     account.pay(D("0.001"), "BNB", D(2_000))
     account.pay(D("0.5"), "USDT", D(1_000))
     assert account.fees_paid(prices) == D("0.5") + 2_000 * CAUTIOUS_FEE_RATE
-    assert account.profit(prices) == -account.fees_paid(prices)
+    assert profit_of(account, prices) == -account.fees_paid(prices)
     prices.fee_rate = D("0.0005")
     assert account.fees_paid(prices) == D("1.5")
     prices.rates["BNB"] = D(600)

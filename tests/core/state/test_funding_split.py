@@ -18,6 +18,7 @@ from coldframe.enums import Side
 from coldframe.model.effects import LinkKind
 from coldframe.model.journal import RowKind
 from coldframe.units import NS_PER_MS
+from tests.core.addingup import profit_of
 from tests.core.looking import view_of
 from tests.core.scripted import Actor, Scripted
 from tests.core.told import D, place
@@ -78,8 +79,8 @@ def test_profit_counts_funding_and_fees_at_their_assets_value() -> None:
     account.fund(D("-2"), "USDT")
     account.pay(D("0.5"), "USDT")
     account.pay(D("0.01"), "BNB")
-    assert account.profit(AssetValues({})) == D("-2.5")
-    assert account.profit(AssetValues({"BNBUSDT": D(600)})) == D("-8.5")
+    assert profit_of(account, AssetValues({})) == D("-2.5")
+    assert profit_of(account, AssetValues({"BNBUSDT": D(600)})) == D("-8.5")
     assert account.fees == {"USDT": D("0.5"), "BNB": D("0.01")}
 
 

@@ -26,6 +26,7 @@ from coldframe.model.intents import Amend, Cancel, CancelAll, Intent, Place, Quo
 from coldframe.model.orders import OrderState
 from coldframe.wire.codec import Census, decode
 from coldframe.wire.streams import ContractInfo
+from tests.core.addingup import profit_of
 from tests.core.scripted import Actor, Scripted
 from tests.core.strategies.test_intent_validation import GARBAGE
 from tests.core.told import D, place
@@ -460,7 +461,7 @@ def test_a_drawdown_ends_new_risk_for_the_whole_run() -> None:
     verdict = made.engine.state.trading.account
     assert verdict is not None
     assert (verdict.code, verdict.value, verdict.limit) == (V.DRAWDOWN, D("10.2"), D(10))
-    assert made.engine.accounts["one"].profit(made.engine.state.prices) == D("-2.2") - D("0.02")
+    assert profit_of(made.engine.accounts["one"], made.engine.state.prices) == D("-2.2") - D("0.02")
     made.mark("BTCUSDT", "120")
     made.want(mine, place(quantity="0.1"), place(Side.SELL, "1"))
     assert made.verdicts(mine) == {"ACCEPTED": 2, "DRAWDOWN": 1}

@@ -44,27 +44,39 @@ class AssetValues:
         self.rates: dict[str, Decimal] = {}
         #: The taker rate that a fee of unknown worth is estimated by, as a fraction of the notional.
         self.fee_rate = CAUTIOUS_FEE_RATE
+        #: The contracts and the assets with another price since that was last asked; among the assets "" stands for all of them.
+        self._moved: tuple[set[str], set[str]] = (set(), set())
+
+    def take_changes(self) -> tuple[set[str], set[str]]:
+        """The contracts, and the assets, with another price since the last call; among the assets "" stands for all of them."""
+        taken, self._moved = self._moved, (set(), set())
+        return taken
 
     def mark_price_told(self, symbol: str, price: Decimal) -> None:
         """The mark price of a contract. Zero is printed while there is none (before its first trade): it values nothing."""
         if price > 0:
             self.mark_prices[symbol] = price
+            self._moved[0].add(symbol)
 
     def mark_price_found(self, symbol: str, price: Decimal) -> None:
         """The mark price of a contract, by a question: the price that its stream has told counts for more."""
         self.mark_prices.setdefault(symbol, price)
+        self._moved[0].add(symbol)
 
     def rate_told(self, asset: str, price: Decimal) -> None:
         """The price of an asset by its own source."""
         self.rates[asset] = price
+        self._moved[1].add(asset)
 
     def rates_restored(self, rates: Mapping[str, Decimal]) -> None:
         """The prices that an earlier run has written down."""
         self.rates.update(rates)
+        self._moved[1].update(rates)
 
     def fee_rate_told(self, rate: Decimal) -> None:
         """The account's own taker rate."""
         self.fee_rate = rate
+        self._moved[1].add("")
 
     def of(self, asset: str) -> Decimal | None:
         """What one unit of an asset is worth; None while that is not known. No asset at all stands for the quote asset."""

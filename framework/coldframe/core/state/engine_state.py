@@ -18,6 +18,7 @@ from coldframe.core.state.limits import RiskLimits
 from coldframe.core.state.loss_limits import Losses
 from coldframe.core.state.orders import Order, Orders
 from coldframe.core.state.positions import EXTERNAL, StrategyPositions
+from coldframe.core.state.profits import Profits
 from coldframe.core.state.refused_intents import RefusedIntents
 from coldframe.core.state.rolling_count import Rate
 from coldframe.core.state.saved_states import SavedStates
@@ -85,6 +86,8 @@ class EngineState:
         self.external = External(ctx, self.trading, orders.trade_cursors, past.accounts.get(EXTERNAL), fills_limit)
         self.holdings = Holdings(ctx, {name: account.holdings for name, account in accounts.items()}, self.external, self.lot_step)
         self.holdings.restore(past.executions)
+        #: What strategies have made, as running sums.
+        self.profits = Profits({name: account.holdings for name, account in accounts.items()}, self.retired, self.prices)
         for account in accounts.values():
             account.judged_by(self.limits)
 

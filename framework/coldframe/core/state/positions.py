@@ -93,18 +93,32 @@ class StrategyPositions:
     #: Funding received, by asset; what was paid is negative.
     funding: dict[str, Decimal] = attrs.field(factory=dict)
     fills: int = 0
+    #: Under which name, and where, it is noted what may have changed: a position, or (None) fees and funding.
+    _owner: str = attrs.field(default="", eq=False, repr=False, init=False)
+    _touched: set[tuple[str, PositionKey | None]] | None = attrs.field(default=None, eq=False, repr=False, init=False)
+
+    def watched(self, owner: str, touched: set[tuple[str, PositionKey | None]]) -> None:
+        """From now on what may have changed is noted there."""
+        self._owner, self._touched = owner, touched
+
+    def _touch(self, key: PositionKey | None) -> None:
+        if self._touched is not None:
+            self._touched.add((self._owner, key))
 
     def fund(self, amount: Decimal, asset: str) -> None:
+        self._touch(None)
         self.funding[asset] = self.funding.get(asset, ZERO) + amount
 
     def pay(self, fee: Decimal, asset: str, notional: Decimal = ZERO) -> None:
         """Books a fee for having traded so much; both are negative when a fill is taken back."""
+        self._touch(None)
         self.fees[asset] = self.fees.get(asset, ZERO) + fee
         if fee and asset and asset not in AT_PAR:
             self.fee_notional[asset] = self.fee_notional.get(asset, ZERO) + notional
 
     def position(self, symbol: str, side: PositionSide = PositionSide.BOTH) -> Position:
-        """The position, made when it is first asked for."""
+        """The position, made when it is first asked for; a change of it is made at once."""
+        self._touch((symbol, side))
         return self.positions.setdefault((symbol, side), Position())
 
     def filled(self, symbol: str, position_side: PositionSide, side: Side, quantity: Decimal, price: Decimal) -> Decimal:
@@ -131,10 +145,6 @@ class StrategyPositions:
         """What the open positions would bring at the mark prices; those without one count nothing."""
         open_positions = [(key[0], position) for key, position in self.positions.items() if position.quantity]
         return sum((position.unrealized(mark_prices[symbol]) for symbol, position in open_positions if symbol in mark_prices), ZERO)
-
-    def profit(self, prices: AssetValues) -> Decimal:
-        """All of it: realised and unrealised, funding received, fees subtracted."""
-        return self.realized + self.unrealized(prices.mark_prices) + prices.worth(self.funding) - self.fees_paid(prices)
 
     def fees_paid(self, prices: AssetValues) -> Decimal:
         """What all fees come to; those in an asset without a price are estimated."""

@@ -491,7 +491,7 @@ class Strategies:
         self._complete_once |= self._trading is not None and self._trading.reports_complete
         if not self._complete_once:
             return
-        for runtime in limits_just_hit(self._ctx, self._runtimes.all, self._state):
+        for runtime in limits_just_hit(self._ctx, self._runtimes, self._state):
             if runtime is None:
                 self._forget()
             elif not runtime.muted:
