@@ -12,12 +12,15 @@ from pathlib import Path
 
 def columns_arguments(verb: argparse.ArgumentParser) -> None:
     """Those of `coldframe recording columns`."""
-    verb.add_argument("--to", type=Path, metavar="FILE", help="the file of columns (FILE.columns beside the source)")
+    verb.add_argument(
+        "--to", type=Path, metavar="FILE", help="the file of columns (FILE.columns beside the source); .parquet writes Parquet"
+    )
     verb.add_argument(
         "--as", default="", dest="data_set", metavar="SET", help="what the file holds, where its name does not say so"
     )
     verb.add_argument("--symbol", default="", metavar="SYMBOL", help="the contract, where the name of the file does not say so")
     verb.add_argument("--interval", default="", metavar="1m", help="the interval of candles, where the name does not say so")
+    verb.add_argument("--decimals", action="store_true", help="with --to FILE.parquet: decimals for other programs, not integers")
     verb.add_argument(
         "--metrics-labels",
         choices=("by-date", "start", "end"),

@@ -12,12 +12,14 @@ from coldframe.data.archive.labels import MetricsLabels
 from coldframe.data.archive.names import archive_name
 from coldframe.data.archive.reader import ArchiveFile, archive_source
 from coldframe.data.arranging import DataSource
-from coldframe.data.columns import SUFFIX, Columns, is_columns, open_columns
+from coldframe.data.columns import SUFFIX, Columns, Described, is_columns, open_columns
 from coldframe.data.market import is_recording, recording_source
 from coldframe.data.numbers import utc_text
-from coldframe.data.sources import write_columns
+from coldframe.data.parquet import SUFFIX as PARQUET
+from coldframe.data.parquet import ParquetColumns, write_parquet
+from coldframe.data.sources import columns_of, write_columns
 from coldframe.data.tardis import tardis_name, tardis_source
-from coldframe.errors import ConfigError
+from coldframe.errors import ConfigError, UsageError
 from coldframe.units import NS_PER_MS
 
 Out = Callable[[object, Sequence[str]], None]
@@ -39,14 +41,28 @@ def make_columns(args: argparse.Namespace, out: Out) -> int:
     path: Path = args.file
     if path.is_dir():
         return _columns_of_folder(path, args, out)
+    if path.suffix == PARQUET:
+        with ParquetColumns(path) as packed:
+            out(_document(packed), _lines(packed))
+        return 0
+    with _columns(path, args) as columns:
+        if args.to is not None and args.to.suffix == PARQUET:
+            write_parquet(columns, args.to, decimals=args.decimals)
+        elif args.decimals:
+            raise UsageError("--decimals writes Parquet: give --to a file that ends in .parquet")
+        out(_document(columns), _lines(columns))
+    return 0
+
+
+def _columns(path: Path, args: argparse.Namespace) -> Columns:
+    """The columns in a file, or those of a file of others, made or taken as they are."""
     if is_columns(path):
         columns = open_columns(path)
         columns.verify()
-    else:
-        columns = write_columns(_source(path, args), args.to or path.with_name(path.name + SUFFIX))
-    with columns:
-        out(_document(columns), _lines(columns))
-    return 0
+        return columns
+    if args.to is not None and args.to.suffix == PARQUET:
+        return columns_of(_source(path, args))
+    return write_columns(_source(path, args), args.to or path.with_name(path.name + SUFFIX))
 
 
 def _columns_of_folder(folder: Path, args: argparse.Namespace, out: Out) -> int:
@@ -90,7 +106,7 @@ def _source(path: Path, args: argparse.Namespace) -> DataSource:
     return archive_source(path, said)
 
 
-def _span_ms(columns: Columns) -> tuple[int, int] | None:
+def _span_ms(columns: Described) -> tuple[int, int] | None:
     """The times of the first and the last row, by the first column that is a time."""
     timed = [at for at, name in enumerate(columns.names) if name.endswith(("_ms", "_ns"))]
     if not timed or not len(columns):
@@ -100,7 +116,7 @@ def _span_ms(columns: Columns) -> tuple[int, int] | None:
     return next(columns.rows())[timed[0]] // per_ms, last[timed[0]][-1] // per_ms
 
 
-def _document(columns: Columns) -> dict[str, Any]:
+def _document(columns: Described) -> dict[str, Any]:
     span = _span_ms(columns)
     return {
         "schema_version": 1,
@@ -117,7 +133,7 @@ def _document(columns: Columns) -> dict[str, Any]:
     }
 
 
-def _lines(columns: Columns) -> list[str]:
+def _lines(columns: Described) -> list[str]:
     span = _span_ms(columns)
     between = f", {utc_text(span[0])} to {utc_text(span[1])} UTC" if span else ""
     what = " ".join(

@@ -158,20 +158,12 @@ def _narrowest(least: int, most: int) -> _Code:
 # -- reading ------------------------------------------------------------------------------------------------------------
 
 
-class Columns:
-    """A file of columns, mapped. Close it, or use it in a `with`; views of it must not outlive that.
+class Described:
+    """Columns with what is known of them: the same of a mapped file and of one in another form."""
 
-    Raises `ConfigError` for a file that is not one, is cut, is of another version, or was made on a machine of another byte order.
-    """
-
-    def __init__(self, file: IO[bytes], path: Path) -> None:
+    def __init__(self, path: Path, footer: Footer) -> None:
         self.path = path
-        self._map = _mapped(file, path)
-        try:
-            self.footer = self._footer()
-        except ConfigError:
-            self.close()
-            raise
+        self.footer = footer
 
     @property
     def table(self) -> str:
@@ -196,26 +188,45 @@ class Columns:
         """Digits behind the point of a column."""
         return next(column.digits for column in self.footer.columns if column.name == name)
 
+    def made_of(self, source: Path) -> bool:
+        """Whether the columns were made of this very file: its size and its SHA-256 are compared."""
+        origin, found = self.footer.origin, origin_of(source)
+        return origin is not None and (origin.size, origin.sha256) == (found.size, found.sha256)
+
     def blocks(self) -> Iterator[Block]:
         """The blocks in order, each as one view a column."""
-        with memoryview(self._map) as whole:
-            for entry in self.footer.blocks:
-                yield tuple(self._views(whole, entry))
+        raise NotImplementedError
 
     def rows(self) -> Iterator[Row]:
         """Every row as a tuple of integers, in order."""
         return chain.from_iterable(zip(*block, strict=True) for block in self.blocks())
+
+
+class Columns(Described):
+    """A file of columns, mapped. Close it, or use it in a `with`; views of it must not outlive that.
+
+    Raises `ConfigError` for a file that is not one, is cut, is of another version, or was made on a machine of another byte order.
+    """
+
+    def __init__(self, file: IO[bytes], path: Path) -> None:
+        self.path = path
+        self._map = _mapped(file, path)
+        try:
+            super().__init__(path, self._footer())
+        except ConfigError:
+            self.close()
+            raise
+
+    def blocks(self) -> Iterator[Block]:
+        with memoryview(self._map) as whole:
+            for entry in self.footer.blocks:
+                yield tuple(self._views(whole, entry))
 
     def verify(self) -> None:
         """Raises `ConfigError` when a block is not what was written."""
         for number, entry in enumerate(self.footer.blocks, 1):
             if zlib.crc32(self._map[entry.offset : entry.offset + entry.size]) != entry.crc32:
                 raise ConfigError(f"{self.path}: block {number} of {len(self.footer.blocks)} is damaged; make the file again")
-
-    def made_of(self, source: Path) -> bool:
-        """Whether the columns were made of this very file: its size and its SHA-256 are compared."""
-        origin, found = self.footer.origin, origin_of(source)
-        return origin is not None and (origin.size, origin.sha256) == (found.size, found.sha256)
 
     def close(self) -> None:
         """Unmaps the file. Where a view of it is still held, the pages go with the view."""

@@ -12,7 +12,7 @@ from typing import Final
 
 import attrs
 
-from coldframe.data.columns import Columns, Row
+from coldframe.data.columns import Described, Row
 from coldframe.data.market import MARKET, Kind
 from coldframe.data.numbers import NONE, PRICE_DIGITS, decimal_of
 from coldframe.enums import Side
@@ -31,7 +31,7 @@ from coldframe.units import NS_PER_MS
 _Tell = Callable[[int, Row], StrategyEvent | None]
 
 
-def events_of(columns: Columns) -> Iterator[StrategyEvent]:
+def events_of(columns: Described) -> Iterator[StrategyEvent]:
     """The events of the rows, in order. Raises `ConfigError` for a table whose rows no strategy is told."""
     if columns.table not in TELLERS:
         raise ConfigError(f"{columns.path}: {columns.table} gives columns, not events; events are told of {', '.join(TELLERS)}")
@@ -49,7 +49,7 @@ class Teller:
     """The events that the rows of a table become, and how."""
 
     events: tuple[type[StrategyEvent], ...]
-    of: Callable[[Columns], _Tell]
+    of: Callable[[Described], _Tell]
 
 
 def _price(value: int) -> Decimal:
@@ -60,7 +60,7 @@ def _taker(buyer_is_maker: int) -> Side:
     return Side.SELL if buyer_is_maker else Side.BUY
 
 
-def _agg_trades(columns: Columns) -> _Tell:
+def _agg_trades(columns: Described) -> _Tell:
     symbol = columns.labels["symbol"]
 
     def tell(earliest_ns: int, row: Row) -> TradePrinted:
@@ -72,7 +72,7 @@ def _agg_trades(columns: Columns) -> _Tell:
     return tell
 
 
-def _trades(columns: Columns) -> _Tell:
+def _trades(columns: Described) -> _Tell:
     symbol = columns.labels["symbol"]
 
     def tell(earliest_ns: int, row: Row) -> TradePrinted:
@@ -84,7 +84,7 @@ def _trades(columns: Columns) -> _Tell:
     return tell
 
 
-def _book_ticker(columns: Columns) -> _Tell:
+def _book_ticker(columns: Described) -> _Tell:
     symbol = columns.labels["symbol"]
 
     def tell(earliest_ns: int, row: Row) -> BestPriceChanged:
@@ -95,7 +95,7 @@ def _book_ticker(columns: Columns) -> _Tell:
     return tell
 
 
-def _klines(columns: Columns) -> _Tell:
+def _klines(columns: Described) -> _Tell:
     symbol, interval = columns.labels["symbol"], columns.labels["interval"]
     volumes = [columns.digits(name) for name in ("volume", "quote_volume", "taker_buy_volume")]
 
@@ -110,7 +110,7 @@ def _klines(columns: Columns) -> _Tell:
     return tell
 
 
-def _market(columns: Columns) -> _Tell:
+def _market(columns: Described) -> _Tell:
     """Rows of books have no event of their own: a book is told when it has taken all of them."""
     symbols = columns.labels["symbols"].split(",")
 
@@ -133,7 +133,7 @@ def _market(columns: Columns) -> _Tell:
     return tell
 
 
-def _derivative_ticker(columns: Columns) -> _Tell:
+def _derivative_ticker(columns: Described) -> _Tell:
     symbol, rate_digits = columns.labels["symbol"], columns.digits("funding_rate")
 
     def tell(earliest_ns: int, row: Row) -> MarkPriceChanged | None:
@@ -146,7 +146,7 @@ def _derivative_ticker(columns: Columns) -> _Tell:
     return tell
 
 
-def _liquidations(columns: Columns) -> _Tell:
+def _liquidations(columns: Described) -> _Tell:
     symbol = columns.labels["symbol"]
 
     def tell(earliest_ns: int, row: Row) -> LiquidationPrinted:
