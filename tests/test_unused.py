@@ -27,6 +27,7 @@ FOR_OTHERS: Final = frozenset(
         "shuffle",
         "uniform",
         "_missing_",
+        "get_code",
     }
 )
 

@@ -163,6 +163,8 @@ def _run_verbs(verbs: _SubParsers) -> None:
     _recording_option(stress, "the market: this recording, at the time when it was recorded")
     arguments.stress_arguments(stress)
 
+    _verb(verbs, "compare", _compare, "where two runs first differ, why, and what that is in money", "journal", "other")
+
     _verb(verbs, "check", _check, "check a configuration without connecting", "config")
 
     replay = _verb(
@@ -332,6 +334,12 @@ def _stress(args: argparse.Namespace) -> int:
     from coldframe.commands.backtest import run_stress
 
     return run_stress(args, _json_or_lines(args.json))
+
+
+def _compare(args: argparse.Namespace) -> int:
+    from coldframe.commands.compare import compare_journals
+
+    return compare_journals(args.journal, args.other, _json_or_lines(args.json))
 
 
 def _check(args: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -284,3 +285,12 @@ def test_a_ctrl_c_while_a_file_runs_is_no_refusal(tmp_path: Path) -> None:
 def test_s13_a_file_that_raises_anything_is_refused(error: str, tmp_path: Path) -> None:
     (tmp_path / "bot.py").write_text(f"raise {error}\n")
     assert refusal(PluginRegistry([]), "bot.py:Plain", tmp_path).startswith("plugin file ")
+
+
+def test_a_file_that_was_edited_is_loaded_as_it_is_now(tmp_path: Path) -> None:
+    """Within the same second, and to the same length: what Python keeps of compiled files would be taken for new."""
+    file = tmp_path / "own.py"
+    for size in ("1", "2", "3"):
+        file.write_text(f"class Own:\n    size = {size}\n")
+        os.utime(file, (1_700_000_000, 1_700_000_000))
+        assert vars(PluginRegistry([]).load("own.py:Own", tmp_path).kind)["size"] == int(size)

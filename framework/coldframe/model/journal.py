@@ -41,7 +41,8 @@ class RowKind(StrEnum):
 
 #: What the body of each kind holds; `docs/journal.md` prints it.
 BODIES: Final[Mapping[RowKind, str]] = {
-    RowKind.RUN: "a run begins: name, version, environment, account, hash of the configuration, strategies, start in epoch ms",
+    RowKind.RUN: "a run begins: name, version, environment, account, hash of the configuration, strategies, start in epoch ms; of a"
+    " backtest also what it is made of",
     RowKind.INTENT: "what a strategy wanted and was granted; desired states that change nothing are left out",
     RowKind.REFUSED: "refusals of one second by strategy, symbol and verdict: how many (`count`), and the first of them",
     RowKind.REQUEST: "a request about an order: method and parameters, never a signature",

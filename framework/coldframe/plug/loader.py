@@ -10,10 +10,11 @@ import importlib.util
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
+from importlib.machinery import SourceFileLoader
 from importlib.metadata import EntryPoint, entry_points
 from os.path import isfile
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 import attrs
@@ -210,12 +211,25 @@ def _manager() -> pluggy.PluginManager:
     return manager
 
 
+class _SourceLoader(SourceFileLoader):
+    """Compiles a file each time.
+
+    Python keeps compiled code, and tells it from newer source by second and length alone: a figure that was edited within a second
+    would not count.
+    """
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        code: CodeType = self.source_to_code(self.get_data(path), path)
+        return code
+
+
 def _module_of(path: Path) -> ModuleType:
     """A file, run as a module of its own."""
     if not isfile(path):
         raise PluginError(f"no plugin file {path}")
     module_name = f"coldframe_user_{path.stem}_{abs(hash(path.resolve()))}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
+    spec = importlib.util.spec_from_file_location(module_name, path, loader=_SourceLoader(module_name, str(path)))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -27,6 +27,7 @@ from coldframe.exchange_server.recording import backtest_market
 from coldframe.model.effects import AppendJournal, Level, Log
 from coldframe.model.inputs import StopAsked
 from coldframe.runtime.build import Bot, build, money, read
+from coldframe.runtime.made_of import about_backtest
 from coldframe.runtime.pump import START_MS, Latency, Pump, market_of
 from coldframe.runtime.report import RunEnd, run_summary
 from coldframe.runtime.venues import listed_symbols
@@ -207,7 +208,8 @@ class Backtest(Pump):
             self.logged(Log(Level.WARNING, note))
         self._open_journal()
         try:
-            self.start(self._bot, [strategy.make_plugin() for strategy in self._bot.strategies])
+            about = about_backtest(self._bot, self.settings, self._options.latency, self._options.queue_model)
+            self.start(self._bot, [strategy.make_plugin() for strategy in self._bot.strategies], about)
             how = self._play_market()
             if self.running:
                 self.give(StopAsked(how))

@@ -10,6 +10,7 @@ import heapq
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from random import Random
+from types import MappingProxyType
 from typing import Any, Final, assert_never
 
 import attrs
@@ -144,11 +145,15 @@ class Pump(do.EffectRunner):
         self.venue.turn()
         self.later(self._turn_ms, self.turn)
 
-    def start(self, bot: Bot, plugins: Sequence[PluggedStrategy]) -> None:
-        """Asks the venue what a run asks before it begins, and begins. Raises `ConfigError` for contracts that it does not list."""
+    def start(self, bot: Bot, plugins: Sequence[PluggedStrategy], about: Mapping[str, object] = MappingProxyType({})) -> None:
+        """Asks the venue what a run asks before it begins, and begins; `about` is what the journal is to say of this run.
+
+        Raises `ConfigError` for contracts that the venue does not list.
+        """
         while (answer := self.venue.ask("GET", "/fapi/v1/exchangeInfo")).status != 200:  # a start may be asked to wait
             self.passed(lambda: False, int(answer.headers.get("retry-after", "1")))
-        facts = RunFacts(exchange_info=answer.body, epoch_ms=self.now_ms, seed=str(self.settings.seed), can_log_on=True)
+        seed = str(self.settings.seed)
+        facts = RunFacts(exchange_info=answer.body, epoch_ms=self.now_ms, seed=seed, can_log_on=True, about=about)
         setup = engine_setup(bot, facts, plugins)
         missing = [symbol for symbol in bot.contracts if symbol not in setup.instruments]
         if missing:
