@@ -297,7 +297,7 @@ def test_presets_stand_side_by_side() -> None:
 def test_all_presets_go_without_more(more: list[str]) -> None:
     done = coldframe("backtest", RECORDED, "--all-presets", *more)
     assert done.returncode == 78
-    assert "it goes without --journal and without times of its own" in done.stderr
+    assert "it goes without --journal, --record and times of its own" in done.stderr
 
 
 def test_the_document_says_what_the_presets_are() -> None:

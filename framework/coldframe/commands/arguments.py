@@ -34,6 +34,7 @@ def backtest_arguments(verb: argparse.ArgumentParser) -> None:
     stress_arguments(verb)
     verb.add_argument("--all-presets", action="store_true", help="run the bot under each of them, and show them side by side")
     verb.add_argument("--journal", type=Path, metavar="FILE", help="keep the journal of the run in this file")
+    verb.add_argument("--record", type=Path, metavar="FILE", help="write what the bot hears of the market to a recording")
 
 
 def stress_arguments(verb: argparse.ArgumentParser) -> None:

@@ -118,10 +118,10 @@ def run_stress(args: Namespace, out: Out) -> int:
 
 def run_backtest(args: Namespace, out: Out) -> int:
     """`coldframe backtest`, as its arguments say."""
-    options = attrs.evolve(_options(args), journal=args.journal)
+    options = attrs.evolve(_options(args), journal=args.journal, record=args.record)
     if args.all_presets:
-        if args.journal is not None or any(ms is not None for ms in _times(args).values()):
-            raise ConfigError("--all-presets runs the bot once for each: it goes without --journal and without times of its own")
+        if args.journal is not None or args.record is not None or any(ms is not None for ms in _times(args).values()):
+            raise ConfigError("--all-presets runs the bot once for each: it goes without --journal, --record and times of its own")
         return _backtest_all(args.config, args.recording, options, out, debug=args.debug)
     return _backtest(args.config, args.recording, options, out, debug=args.debug)
 

@@ -18,23 +18,29 @@ from coldframe.config.load import Loaded
 from coldframe.config.schema import Config, JournalTable
 from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.config.venue import VenueAccount
+from coldframe.data.recording_file import RecordingFile, line_of_frame
 from coldframe.enums import PositionMode
 from coldframe.errors import ColdframeError, ConfigError
 from coldframe.exchange.market_source import MarketSource
 from coldframe.exchange.matching import QueueModel
 from coldframe.exchange.recording_info import RecordingInfo
 from coldframe.exchange_server.recording import backtest_market
-from coldframe.model.effects import AppendJournal, Level, Log
+from coldframe.model.effects import AppendJournal, Level, LinkKind, Log
 from coldframe.model.inputs import StopAsked
 from coldframe.runtime.build import Bot, build, money, read
 from coldframe.runtime.made_of import about_backtest
 from coldframe.runtime.pump import START_MS, Latency, Pump, market_of
 from coldframe.runtime.report import RunEnd, run_summary
 from coldframe.runtime.venues import listed_symbols
+from coldframe.trio_io.error_text import reason_of
 from coldframe.trio_io.journal_chain import Entry
 from coldframe.trio_io.journalfile import JournalFile
 from coldframe.units import NS_PER_MS, NS_PER_S, ZERO, arithmetic
+from coldframe.wire.recording import snapshot_line
+from coldframe.wire.rest import Answer
 
+#: The path of a depth snapshot.
+DEPTH_PATH: Final = "/fapi/v1/depth"
 #: The exchange is there so long before the first event of a recording (milliseconds): the bot has logged on and subscribed by then.
 LEAD_MS: Final = 2_000
 #: After the end of the market, how long the bot may still work on what it brought (seconds).
@@ -79,6 +85,8 @@ class BacktestOptions:
     start_after_s: float = 0
     #: Keeps the journal of the run in this file; it must not be there yet.
     journal: Path | None = None
+    #: Writes what the bot hears of the market to this recording.
+    record: Path | None = None
 
 
 class BacktestObserver:
@@ -179,6 +187,19 @@ class Backtest(Pump):
         self._bot, self._options, self._observer = bot, options, observer
         self._journal: JournalFile | None = None
         self._rows: list[Entry] = []
+        self._recording: RecordingFile | None = None
+
+    # -- what the bot hears ---------------------------------------------------------------------------------------------
+
+    def arrived(self, link: str, frames: Sequence[bytes]) -> None:
+        socket = self.venue.sockets.get(link)
+        if self._recording is not None and socket is not None and socket.kind is LinkKind.MARKET:
+            lines = (line_of_frame(self.now_ns, frame) for frame in frames)
+            self._recording.write(line for line in lines if line is not None)
+
+    def answered(self, path: str, params: Mapping[str, str | int], answer: Answer) -> None:
+        if self._recording is not None and path == DEPTH_PATH and answer.status == 200:
+            self._recording.write([snapshot_line(self.now_ns, str(params["symbol"]), answer.body)])
 
     # -- what the bot does --------------------------------------------------------------------------------------------
 
@@ -206,7 +227,7 @@ class Backtest(Pump):
         setcontext(arithmetic())
         for note in (*self._bot.notes, *self._market.notes):
             self.logged(Log(Level.WARNING, note))
-        self._open_journal()
+        self._open_files()
         try:
             about = about_backtest(self._bot, self.settings, self._options.latency, self._options.queue_model)
             self.start(self._bot, [strategy.make_plugin() for strategy in self._bot.strategies], about)
@@ -218,17 +239,24 @@ class Backtest(Pump):
                 raise ColdframeError(*self.failed.text.split("\n"))
             self._write_rows()
         finally:
-            if self._journal is not None:
-                self._journal.close()
+            self._close_files()
         return self._document(how)
 
-    def _open_journal(self) -> None:
-        path = self._options.journal
-        if path is None:
-            return
-        if path.exists():
+    def _open_files(self) -> None:
+        path, record = self._options.journal, self._options.record
+        if path is not None and path.exists():
             raise ConfigError(f"{path}: is there already; a backtest begins a journal of its own")
-        self._journal = JournalFile(path, self._bot.loaded.described)
+        try:
+            self._recording = None if record is None else RecordingFile(record)
+        except OSError as error:
+            raise ConfigError(f"the recording {record} cannot be written: {reason_of(error)}") from None
+        if path is not None:
+            self._journal = JournalFile(path, self._bot.loaded.described)
+
+    def _close_files(self) -> None:
+        for file in (self._journal, self._recording):
+            if file is not None:
+                file.close()
 
     def _play_market(self) -> str:
         """Lets the market pass. Returns what ended it, in the word of the summary."""

@@ -30,6 +30,7 @@ from coldframe.runtime.engine_setup import RunFacts, engine_setup
 from coldframe.runtime.virtual_venue import VirtualVenue, as_answer, rest_request
 from coldframe.units import NS_PER_MS, NS_PER_S
 from coldframe.wire.api import METHODS, Security, request_frame
+from coldframe.wire.rest import Answer
 
 START_MS: Final = 1_700_000_000_000
 #: How often the exchange turns without being asked, and how long anything travels one way (milliseconds).
@@ -104,6 +105,12 @@ class Pump(do.EffectRunner):
 
     def logged(self, line: do.Log) -> None:
         """The bot has logged a line."""
+
+    def arrived(self, link: str, frames: Sequence[bytes]) -> None:
+        """Frames of a link are about to be taken in by the bot."""
+
+    def answered(self, path: str, params: Mapping[str, str | int], answer: Answer) -> None:
+        """The answer to a REST call is on its way to the bot."""
 
     # -- time ---------------------------------------------------------------------------------------------------------
 
@@ -203,6 +210,7 @@ class Pump(do.EffectRunner):
         def arrive() -> None:
             frames = self._arriving.pop(link, None) if self.life == life else None
             if frames and self.running:
+                self.arrived(link, frames)
                 self._step(told.FramesReceived(link, tuple(frames)), lane)
 
         self._at(self.now_ns + travel_ms * NS_PER_MS, lane, arrive)
@@ -296,7 +304,10 @@ class Pump(do.EffectRunner):
         def back(answer: Any) -> None:
             if self.life == life:
                 reason = "" if answer else self.venue.unreachable or "no answer"
-                said = told.RestAnswered(call_id, as_answer(answer) if answer else None, sent_ns, reason)
+                read = as_answer(answer) if answer else None
+                if read is not None:
+                    self.answered(effect.path, effect.params, read)
+                said = told.RestAnswered(call_id, read, sent_ns, reason)
                 self.give(said, after_ms=self.latency.answer_ms)
 
         self.later(self.latency.entry_ms, lambda: self.venue.call(request, back))

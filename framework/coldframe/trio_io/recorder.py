@@ -7,19 +7,18 @@ and not the run. The file is gzip: readable with any tool.
 
 from __future__ import annotations
 
-import gzip
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import BinaryIO, Final, Literal, cast
+from typing import Final
 
 import trio
 
-from coldframe.compression import zstd_module
-from coldframe.errors import ConfigError, DecodeError
+from coldframe.data.recording_file import RecordingFile
+from coldframe.errors import ConfigError
 from coldframe.trio_io.error_text import reason_of
 from coldframe.wire.frames import cut_envelope
-from coldframe.wire.recording import parse_line, snapshot_line, stream_line
+from coldframe.wire.recording import snapshot_line, stream_line
 
 FLUSH_PERIOD_S: Final = 0.5
 #: So many lines, and bytes of lines, may wait to be written.
@@ -50,12 +49,9 @@ class Recorder:
         self._lines: deque[bytes] = deque()
         self._size = 0
         self._failed = False
-        self._empty = True
         self.left_out = 0
         try:
-            self._file = _opened(path)
-        except FileExistsError:
-            raise ConfigError(f"the recording {path} exists already: name another file, or move that one away") from None
+            self._file = RecordingFile(path)
         except OSError as error:
             raise ConfigError(f"the recording {path} cannot be written: {reason_of(error)}") from None
 
@@ -109,34 +105,8 @@ class Recorder:
             return 0
 
     def _write(self, lines: Sequence[bytes]) -> int:
-        # A newline inside a readable line can only be white space of JSON.
-        readable = [line.replace(b"\n", b" ") for line in lines if _is_readable(line)]
-        self._file.write(b"".join(line + b"\n" for line in readable))
-        self._empty = self._empty and not readable
-        return len(readable)
+        return self._file.write(lines)
 
     def _close(self) -> int:
-        """Closes the file; one in which nothing stands goes, so that the next run may take its name."""
         self._file.close()
-        if self._empty and self._path.is_file():
-            self._path.unlink()
         return 0
-
-
-def _opened(path: Path) -> BinaryIO:
-    """A new file, compressed as its name says: `.zst` by zstd, everything else by gzip. Raises `FileExistsError`.
-
-    A device or a pipe is written as it is: nothing in it can be lost.
-    """
-    mode: Literal["wb", "xb"] = "wb" if path.exists() and not path.is_file() else "xb"
-    if path.suffix == ".zst":
-        return cast("BinaryIO", zstd_module(path).open(path, mode))
-    return cast("BinaryIO", gzip.open(path, mode, compresslevel=6))
-
-
-def _is_readable(line: bytes) -> bool:
-    try:
-        parse_line(line)
-    except DecodeError:
-        return False
-    return True
