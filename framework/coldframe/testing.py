@@ -153,7 +153,7 @@ class StrategyBench:
 
     def _during(self, call: Callable[[StrategyView], R]) -> R:
         """Makes a call with a view that ends with it."""
-        view = self._world.open(self.now_ms, allowed=True)
+        view = self._world.open(self.now_ms, lambda: True)
         try:
             return call(view)
         finally:

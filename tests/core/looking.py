@@ -8,4 +8,4 @@ from coldframe.core.strategies.view import StrategyView
 
 def view_of(engine: Engine, strategy: str = "mm") -> StrategyView:
     """What a hook of the strategy would see at this moment. It stays valid, and its time stays what it is."""
-    return engine.runtimes.get(strategy).world.lasting(engine._ctx.now_ms, engine.strategies._links_ready)
+    return engine.runtimes.get(strategy).world.lasting(engine._ctx.now_ms, allowed=engine.strategies._links_ready())

@@ -71,6 +71,8 @@ PARTS: Final = {
     "reconciliation.startup.StartCheck": ("reconciliation.rounds.Reconciler", "test_trace_of_the_start_check"),
     "reconciliation.trade_scan.TradeScan": ("reconciliation.rounds.Reconciler", "test_trace_of_a_trade_scan"),
     "strategies.desired_state.DesiredState": ("strategies.dispatch.Strategies", "test_trace_of_the_strategies"),
+    "strategies.listening.MarketNews": ("strategies.dispatch.Strategies", "test_trace_of_the_strategies"),
+    "strategies.listening.StreamListeners": ("strategies.dispatch.Strategies", "test_trace_of_the_strategies"),
     "lifecycle.journal_rows.JournalRows": ("engine.Engine", "test_trace_of_rows_of_the_journal"),
     "lifecycle.risk_rows.RiskRows": ("engine.Engine", "test_trace_of_rows_of_the_journal"),
 }

@@ -153,7 +153,7 @@ def events() -> list[StrategyEvent]:
         name = StreamName.of(case.symbol, case.channel) if case.channel else parse(case.market)
         if kind not in BOOK_KINDS:
             (message,) = decode_stream(name, msgspec.json.encode(case.payload), Census())
-            found.append(event_of(name, message, 5))
+            found.append(event_of(name.kind, message, 5))
     return found
 
 

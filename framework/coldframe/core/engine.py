@@ -19,7 +19,6 @@ from coldframe.core.connectivity.connect_budget import ConnectBudget
 from coldframe.core.connectivity.rest_queue import RestQueue
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.connectivity.venue_clock import PendingTime, VenueClock, Windows
-from coldframe.core.execution.absence_proof import ManualResolution
 from coldframe.core.execution.countdown_cancel import CountdownCancel
 from coldframe.core.execution.execution_reports import ExecutionReports
 from coldframe.core.execution.owed_fills import OwedFills
@@ -42,7 +41,7 @@ from coldframe.core.strategies.contract_refresh import ContractRefresh, PendingI
 from coldframe.core.strategies.dispatch import Strategies
 from coldframe.core.strategies.runtime import PluggedStrategy, StrategyRuntime, StrategyRuntimes
 from coldframe.core.strategies.view import StrategyWorld
-from coldframe.model.effects import CommandAnswered, Effect, Finish, Level, LinkKind, StayAway
+from coldframe.model.effects import Effect, Finish, Level, LinkKind, StayAway
 from coldframe.model.engine_events import (
     AccountSettingDiffers,
     AttemptEnded,
@@ -61,24 +60,19 @@ from coldframe.model.engine_events import (
 from coldframe.model.events import LinkChanged, LinkState
 from coldframe.model.halting import Halt
 from coldframe.model.inputs import (
-    EmergencyOrderAnswered,
-    EmergencyOrderSent,
     FramesDropped,
     FramesReceived,
-    HaltAsked,
     JournalChanged,
     LinkLost,
     LinkOpened,
+    RareInput,
     RequestNotWritten,
     RequestWritten,
-    ResolveAsked,
     RestAnswered,
-    ResumeAsked,
     Stamped,
     StopAsked,
     Suspended,
     TimeReached,
-    WeightSpent,
 )
 from coldframe.model.instruments import Instruments
 from coldframe.model.journal import RowKind
@@ -146,7 +140,7 @@ class Engine:
         self._ctx = ctx = StepContext(setup.chance, ClockOffset(initial_ms=setup.clock_offset_ms), connects=connects)
         ctx.rate_limits.adopt_limits(setup.rate_limits)
         self._calls = RestQueue(ctx)
-        self.market = Market(ctx, self._calls, setup.streams, setup.feed)
+        self.market = Market(ctx, self._calls, setup.streams, setup.feed, lambda name: self.strategies.listeners(name))
         self.state = state = _state_of(setup, ctx)
         switches = CountdownCancel(ctx, self._calls, setup.trading.dead_man_ms)
         self.reports = ExecutionReports(state, ctx, switches.explains)
@@ -259,10 +253,16 @@ class Engine:
 
     def _step(self, stamped: Stamped) -> list[Effect]:
         self._ctx.begin_step(stamped.at_ns)
-        self._changed, self._quiet = True, False
-        match stamped.event:
-            case FramesReceived(link, frames):
-                self._received(link, frames)
+        event = stamped.event
+        if isinstance(event, FramesReceived):
+            self._received(event.link, event.frames)
+        else:
+            self._changed, self._quiet = True, False
+            self._take_in(event)
+        return self._finish_step()
+
+    def _take_in(self, given: RareInput) -> None:
+        match given:
             case FramesDropped() | LinkOpened() | LinkLost() as event:
                 self._of_link(event)
             case RequestWritten() | RequestNotWritten() as event:
@@ -270,8 +270,6 @@ class Engine:
                     self.trading.step(event)
             case RestAnswered() as answered:
                 self._answered(answered)
-            case ResolveAsked() as asked:
-                self._resolve(asked)
             case JournalChanged() as event:
                 self._rows.journal_changed(event)
             case TimeReached() as event:
@@ -280,14 +278,12 @@ class Engine:
                 self._stop(event)
             case Suspended() as event:
                 self._suspended(event)
-            case HaltAsked() | ResumeAsked() | EmergencyOrderSent() | EmergencyOrderAnswered() | WeightSpent() as event:
-                self.halting.step(event)
-            case unknown:
-                assert_never(unknown)
-        return self._finish_step()
+            case command:  # of a person; or what the kill switch has done
+                self.halting.step(command)
 
     def _finish_step(self) -> list[Effect]:
-        self._hand_on()
+        if not self._quiet or self._ctx.events or self.strategies.due:
+            self._hand_on()
         if self.trading is not None:
             self.trading.ask_for_tick()
         if self.ending.asked is not None:
@@ -308,8 +304,7 @@ class Engine:
                 events = self._ctx.take_events()
                 for event in sorted(events, key=turn) if len(events) > 1 else events:
                     self._follow_up(event)
-            if self.strategies.due:
-                self.strategies.compare_due()
+            self.strategies.compare_due()
             if not self._ctx.events and not self.strategies.due:
                 break
         if self._end_wanted and self.ending.asked is None:
@@ -355,19 +350,6 @@ class Engine:
         inherit(self.state, past, self._ctx, self.strategies, self.trading, keep=self._setup.keep_orders)
         self._rows.took_over()
 
-    def _resolve(self, asked: ResolveAsked) -> None:
-        """A person settles the fate of an order; what cannot be settled is said in one sentence."""
-        order = self.orders.get(asked.client_order_id)
-        if order is None or self.trading is None:
-            self._ctx.emit(CommandAnswered(asked.command, False, f"this run knows no order {asked.client_order_id}"))
-            return
-        try:
-            verdict = self.trading.executor.resolve(order, ManualResolution(asked.outcome))
-        except ValueError as error:
-            self._ctx.emit(CommandAnswered(asked.command, False, str(error)))
-            return
-        self._ctx.emit(CommandAnswered(asked.command, verdict.accepted, verdict.text))
-
     @property
     def accounts(self) -> dict[str, StrategyPositions]:
         """The sub-accounts by strategy (also of earlier ones that are not part of the bot any more), and what is external."""
@@ -380,15 +362,28 @@ class Engine:
 
         So strategies see the books and orders of that moment, and how a stream was cut into reads changes nothing.
         """
-        side: Market | OrderSide | None = self.trading
-        if self.market.owns(link):
-            side, self._changed, self._quiet = self.market, False, True
-        for place, frame in enumerate(frames):
-            if side is None or not side.owns(link):
+        self._changed = not self.market.owns(link)
+        self._quiet = not self._changed
+        if self._quiet:
+            self._market_received(link, frames)
+            return
+        for frame in frames:
+            if self.trading is None or not self.trading.owns(link):
                 return  # its link has just been closed, for what a frame of it brought
-            if place:
+            self.trading.take_frame(link, frame)
+            self._hand_on()
+
+    def _market_received(self, link: str, frames: Sequence[bytes]) -> None:
+        """The same of a market link. Strategies are told of most frames at once, and then there is nothing to hand on."""
+        market, strategies, ctx = self.market, self.strategies, self._ctx
+        for frame in frames:
+            if link not in market.links:
+                return
+            market.take_frame(link, frame)
+            if strategies.due:
+                strategies.compare_due()  # what a hook has wanted is sent before what it has brought about is handed on
+            if ctx.events or strategies.due:
                 self._hand_on()
-            side.take_frame(link, frame)
 
     def _of_link(self, event: FramesDropped | LinkOpened | LinkLost) -> None:
         """Leaves what becomes of a link to the side that has it."""

@@ -6,8 +6,11 @@ Every event carries `at_ns`, the bot's receive time in nanoseconds (never going 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import attrs
 
@@ -25,6 +28,55 @@ class BookState(Word):
 class LinkState(Word):
     UP = "up"
     DOWN = "down"
+
+
+class ReadLate:
+    """What fills an event late: made of a message as it came, it reads each field out of that when it is first looked at.
+
+    A strategy that looks at two fields of the thousands of events a second pays for two, and one that counts them for none. In
+    every other respect such an event is like any other: a frozen value, equal to the one that is made of the same fields.
+    """
+
+    __slots__ = ("_late",)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Called for a field that has no value yet, and for what is not a field."""
+            try:
+                readers, message = _LATE_OF(self)
+                read = readers[name]
+            except (AttributeError, KeyError):
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}") from None
+            value = read(message)
+            object.__setattr__(self, name, value)
+            return value
+
+
+_LATE_OF: Final = ReadLate.__dict__["_late"].__get__
+_set_late: Final = ReadLate.__dict__["_late"].__set__
+_forget_late: Final = ReadLate.__dict__["_late"].__delete__
+_E = TypeVar("_E", bound=ReadLate)
+
+
+def late(kind: type[_E], readers: Mapping[str, Callable[[Any], object]]) -> Callable[[Any, int], _E]:
+    """A function that makes such events of a class, from a message and the time at which it came.
+
+    `readers` has a function from the message for every field but `at_ns`.
+    """
+    new, set_time, fixed = kind.__new__, kind.__dict__["at_ns"].__set__, MappingProxyType(dict(readers))
+
+    def make(message: Any, at_ns: int) -> _E:
+        event = new(kind)
+        set_time(event, at_ns)
+        _set_late(event, (fixed, message))
+        if message.extra:  # keys that nothing reads: a dict, which a strategy must not get hold of
+            for name in fixed:
+                getattr(event, name)
+            _forget_late(event)
+        return event
+
+    return make
 
 
 @attrs.frozen
@@ -53,7 +105,7 @@ class PartialBookChanged:
 
 
 @attrs.frozen
-class BestPriceChanged:
+class BestPriceChanged(ReadLate):
     """Best bid and ask changed."""
 
     symbol: str
@@ -67,7 +119,7 @@ class BestPriceChanged:
 
 
 @attrs.frozen
-class TradePrinted:
+class TradePrinted(ReadLate):
     """A trade of the market; `aggregated` when it stands for all fills of one taker order at this price within 100 ms."""
 
     symbol: str

@@ -177,9 +177,9 @@ class WeightSpent:
     banned_until_ms: int | None = None
 
 
-Input = (
-    FramesReceived
-    | FramesDropped
+#: Everything but frames, which are nearly all of it.
+RareInput = (
+    FramesDropped
     | LinkOpened
     | LinkLost
     | RequestWritten
@@ -196,6 +196,7 @@ Input = (
     | WeightSpent
     | Suspended
 )
+Input = FramesReceived | RareInput
 
 
 @attrs.frozen

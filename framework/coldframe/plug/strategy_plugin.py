@@ -67,6 +67,8 @@ class StrategyPlugin:
         self._stopwatch = stopwatch
         self._on_slow = on_slow
         self._limit_ms = limit_ms
+        #: A call that takes no longer is neither named nor faulted.
+        self._least_noted_ns = min(HOOK_BUDGET_NS, limit_ms * NS_PER_MS) if limit_ms else HOOK_BUDGET_NS
         self._manager = pluggy.PluginManager(PROJECT)
         self._manager.add_hookspecs(StrategyHooks)
         register(self._manager, strategy, strategy_id)
@@ -94,10 +96,13 @@ class StrategyPlugin:
         )
 
     def call(self, hook: str, event: StrategyEvent, view: StrategyView) -> Sequence[object]:
-        began = self._stopwatch() if self._stopwatch else 0
+        if self._stopwatch is None:
+            return fenced(self._refusals[hook], self._calls[hook], event, view)
+        began = self._stopwatch()
         wanted = fenced(self._refusals[hook], self._calls[hook], event, view)
-        if self._stopwatch:
-            self._time(hook, self._stopwatch() - began)
+        took_ns = self._stopwatch() - began
+        if took_ns > self._least_noted_ns:
+            self._time(hook, took_ns)
         return wanted
 
     def review(self, intent: Intent, view: StrategyView) -> str | None:
@@ -117,7 +122,7 @@ class StrategyPlugin:
         if self._on_slow and took_ns > HOOK_BUDGET_NS:
             self._on_slow(self.id, hook, took_ns)
 
-    def _bind(self, name: str) -> Callable[[StrategyEvent, StrategyView], list[object]] | None:
+    def _bind(self, name: str) -> Callable[[StrategyEvent, StrategyView], Sequence[object]] | None:
         """A function that calls every implementation of a hook; None when there is none."""
         caller = getattr(self._manager.hook, name)
         impls = caller.get_hookimpls()
@@ -127,8 +132,7 @@ class StrategyPlugin:
             return lambda event, view: _flatten(caller(event=event, view=view))
         bound = [_adapt(impl) for impl in reversed(impls)]
         if len(bound) == 1:
-            only = bound[0]
-            return lambda event, view: _listed(only(event, view))
+            return _listing(bound[0])
         return lambda event, view: [intent for call in bound for intent in _listed(_alone(call, event, view))]
 
     def _bind_review(self) -> Callable[[Intent, StrategyView], str | None] | None:
@@ -168,6 +172,16 @@ def _declared_wants(strategy: object, overlays: Sequence[object]) -> Wants:
 def _declaration_of(plugin: object) -> object:
     """The attribute `wants` of a plugin: of its class or its own. Its code may be asked for it."""
     return fenced(lambda line: PluginError(f"plugin {class_name(plugin)}: {line}"), getattr, plugin, "wants", None)
+
+
+def _listing(only: Callable[[Any, StrategyView], object]) -> Callable[[StrategyEvent, StrategyView], Sequence[object]]:
+    """A function that calls the only implementation of a hook; most calls want nothing."""
+
+    def call(event: StrategyEvent, view: StrategyView) -> Sequence[object]:
+        wanted = only(event, view)
+        return [] if wanted is None else _listed(wanted)
+
+    return call
 
 
 def _refusal_of(hook: str) -> Callable[[str], StrategyFault]:

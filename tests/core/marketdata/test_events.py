@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from coldframe.core.marketdata.events import HOOK_OF, event_of, symbol_of
-from coldframe.core.strategies import dispatch as strategies
+from coldframe.core.strategies import listening as news
 from coldframe.enums import ContractStatus, ContractType, Side
 from coldframe.model import events as e
 from coldframe.model.inputs import FramesReceived, Lane
@@ -334,7 +334,8 @@ def test_an_event_without_subscriber_is_never_built(kind: StreamKind, monkeypatc
     )
     deaf = Actor("deaf", (case.symbol,), hooks=EVENT_HOOKS - {HOOK_OF[kind]})
     made = listening(elsewhere, deaf, symbol=case.symbol, channel=case.channel or case.market)
-    monkeypatch.setattr(strategies, "event_of", lambda *_: pytest.fail("built without a subscriber"))
+    monkeypatch.setattr(news, "event_of", lambda *_: pytest.fail("built without a subscriber"))
+    monkeypatch.setattr(news, "maker_of", lambda _: news.event_of)
     before = made.engine.strategies.dispatched
     made.say(str(name), msgspec.json.encode([case.payload] if case.array and not name.subject else case.payload))
     assert made.engine.market.payloads == 1
@@ -364,7 +365,7 @@ def test_brackets_that_did_not_change_are_no_brackets() -> None:
     body = {key: value for key, value in CASES[StreamKind.CONTRACT_INFO].payload.items() if key != "bks"}
     name = parse("!contractInfo")
     (message,) = decode_stream(name, msgspec.json.encode(body), Census())
-    event = event_of(name, message, 5)
+    event = event_of(name.kind, message, 5)
     assert isinstance(event, e.ContractChanged)
     assert event.brackets == ()
 

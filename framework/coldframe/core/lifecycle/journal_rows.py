@@ -68,7 +68,7 @@ class JournalRows:
     def waiting(self) -> bool:
         """Whether there is something to write down that a step without effects may have brought about."""
         state = self._state
-        return bool(state.orders.touched or state.saved.unrecorded or state.refused.waiting)
+        return bool(state.orders.touched or state.saved.unrecorded or state.refused.unwritten)
 
     def record(self, *, last: bool = False) -> None:
         """Rows of orders and saved values that have changed in this step, and a checkpoint if due. `last`: the run is over."""

@@ -15,6 +15,7 @@ import attrs
 
 from coldframe.core.connectivity.rate_limits import Priority
 from coldframe.core.connectivity.step_context import StepContext
+from coldframe.core.execution.absence_proof import ManualResolution
 from coldframe.core.execution.execution_reports import ExecutionReports, describe
 from coldframe.core.execution.rejects import note_nothing_there
 from coldframe.core.reconciliation.order_side import OrderSide
@@ -24,9 +25,9 @@ from coldframe.core.strategies.dispatch import Strategies
 from coldframe.core.strategies.runtime import StrategyRuntime, StrategyRuntimes
 from coldframe.enums import OrderType, PositionSide, TimeInForce
 from coldframe.errors import DecodeError
-from coldframe.model.effects import HaltTaken, Level
+from coldframe.model.effects import CommandAnswered, HaltTaken, Level
 from coldframe.model.halting import Halt, gravest, whom
-from coldframe.model.inputs import EmergencyOrderAnswered, EmergencyOrderSent, HaltAsked, ResumeAsked, WeightSpent
+from coldframe.model.inputs import EmergencyOrderAnswered, EmergencyOrderSent, HaltAsked, ResolveAsked, ResumeAsked, WeightSpent
 from coldframe.model.intents import Verdict, VerdictCode
 from coldframe.model.journal import RowKind
 from coldframe.model.orders import OrderEvent
@@ -35,7 +36,8 @@ from coldframe.wire.codes import CodeClass
 from coldframe.wire.replies import OrderReply
 from coldframe.wire.rest import Answer, outcome_class
 
-HaltingInput = HaltAsked | ResumeAsked | EmergencyOrderSent | EmergencyOrderAnswered | WeightSpent
+#: What a person asks for, and what the kill switch has done.
+HaltingInput = HaltAsked | ResumeAsked | ResolveAsked | EmergencyOrderSent | EmergencyOrderAnswered | WeightSpent
 
 #: Classes of errors that leave open whether an order exists.
 _OPEN = (CodeClass.UNKNOWN, CodeClass.GONE)
@@ -78,7 +80,7 @@ class KillSwitch:
         self._apply()
 
     def step(self, event: HaltingInput) -> None:
-        """Takes in one input about halting."""
+        """Takes in one command of a person, or one thing that the kill switch has done."""
         match event:
             case HaltAsked(level, strategy, reason, number, asked):
                 halt = self._halts[strategy] = Halt(level, strategy, reason, self._ctx.now_ms)
@@ -102,6 +104,8 @@ class KillSwitch:
                     self._answered(order, answer, reason)
             case WeightSpent():
                 self._used(event)
+            case ResolveAsked():
+                self._resolve(event)
             case unknown:
                 assert_never(unknown)
 
@@ -174,6 +178,19 @@ class KillSwitch:
                 note_nothing_there(self._ctx, order, fault)
         if self._trading is not None:
             self._trading.executor.reported(order)
+
+    def _resolve(self, asked: ResolveAsked) -> None:
+        """A person settles the fate of an order; what cannot be settled is said in one sentence."""
+        order = self._orders.get(asked.client_order_id)
+        if order is None or self._trading is None:
+            self._ctx.emit(CommandAnswered(asked.command, False, f"this run knows no order {asked.client_order_id}"))
+            return
+        try:
+            verdict = self._trading.executor.resolve(order, ManualResolution(asked.outcome))
+        except ValueError as error:
+            self._ctx.emit(CommandAnswered(asked.command, False, str(error)))
+            return
+        self._ctx.emit(CommandAnswered(asked.command, verdict.accepted, verdict.text))
 
     def _read(self, answer: Answer | None) -> OrderReply | None:
         if answer is None or answer.status != 200:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from decimal import Decimal
+from functools import partial
+from operator import attrgetter
+from typing import Any, Final
 
 from msgspec import UnsetType
 
@@ -47,7 +51,7 @@ def symbol_of(name: StreamName, message: w.MarketMessage) -> str:
             return symbol
 
 
-def event_of(name: StreamName, message: w.MarketMessage, at_ns: int) -> e.StrategyEvent:
+def event_of(kind: StreamKind, message: w.MarketMessage, at_ns: int) -> e.StrategyEvent:
     """The event for a payload of any stream but the diff depths, which go through a local book."""
     match message:
         case w.AggTrade() | w.Trade():
@@ -77,21 +81,53 @@ def event_of(name: StreamName, message: w.MarketMessage, at_ns: int) -> e.Strate
         case w.TradingSession():
             return _session(message, at_ns)
         case _:  # the base class is open: a message that is added needs an event
-            raise AssertionError(f"no event for {type(message).__name__} of {name}")
+            raise AssertionError(f"no event for {type(message).__name__} of {kind}")
 
 
-def _trade(m: w.AggTrade | w.Trade, at_ns: int) -> e.TradePrinted:
-    return e.TradePrinted(
-        symbol=m.symbol,
-        at_ns=at_ns,
-        event_ms=m.event_ms,
-        trade_id=m.trade_id,
-        price=exact(m.price),
-        quantity=exact(m.quantity),
-        taker_side=Side.SELL if m.buyer_is_maker else Side.BUY,
-        trade_ms=m.trade_ms,
-        aggregated=isinstance(m, w.AggTrade),
-    )
+def maker_of(kind: StreamKind) -> Callable[[w.MarketMessage, int], e.StrategyEvent]:
+    """What makes the event for a payload of one kind of stream, as `event_of` does."""
+    return _LATE.get(kind) or partial(event_of, kind)
+
+
+def _taker_side(m: w.AggTrade | w.Trade) -> Side:
+    return Side.SELL if m.buyer_is_maker else Side.BUY
+
+
+def _number(name: str) -> Callable[[Any], Decimal]:
+    """Reads a number out of a text that was checked when the message was decoded."""
+    text = attrgetter(name)
+    return lambda message: Decimal(text(message))
+
+
+_Readers = dict[str, Callable[[Any], object]]
+
+#: How the fields of a trade and of a best price are read, for events that come by the hundred a second.
+_OF_TRADE: Final[_Readers] = {
+    "symbol": attrgetter("symbol"),
+    "event_ms": attrgetter("event_ms"),
+    "trade_id": attrgetter("trade_id"),
+    "price": _number("price"),
+    "quantity": _number("quantity"),
+    "taker_side": _taker_side,
+    "trade_ms": attrgetter("trade_ms"),
+    "aggregated": lambda message: isinstance(message, w.AggTrade),
+}
+_OF_BEST: Final[_Readers] = {
+    "symbol": attrgetter("symbol"),
+    "event_ms": attrgetter("event_ms"),
+    "update_id": attrgetter("update_id"),
+    "bid": _number("bid"),
+    "bid_quantity": _number("bid_quantity"),
+    "ask": _number("ask"),
+    "ask_quantity": _number("ask_quantity"),
+}
+_trade: Final = e.late(e.TradePrinted, _OF_TRADE)
+_best: Final = e.late(e.BestPriceChanged, _OF_BEST)
+_LATE: Final[dict[StreamKind, Callable[[Any, int], e.StrategyEvent]]] = {
+    StreamKind.AGG_TRADE: _trade,
+    StreamKind.TRADE: _trade,
+    StreamKind.BOOK_TICKER: _best,
+}
 
 
 def _mark(m: w.MarkPrice, at_ns: int) -> e.MarkPriceChanged:
@@ -162,19 +198,6 @@ def _summary(m: w.MiniTicker, at_ns: int) -> e.DaySummaryChanged:
         close=exact(m.close),
         volume=exact(m.volume),
         quote_volume=exact(m.quote_volume),
-    )
-
-
-def _best(m: w.BookTicker, at_ns: int) -> e.BestPriceChanged:
-    return e.BestPriceChanged(
-        symbol=m.symbol,
-        at_ns=at_ns,
-        event_ms=m.event_ms,
-        update_id=m.update_id,
-        bid=exact(m.bid),
-        bid_quantity=exact(m.bid_quantity),
-        ask=exact(m.ask),
-        ask_quantity=exact(m.ask_quantity),
     )
 
 

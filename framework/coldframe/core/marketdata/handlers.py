@@ -28,6 +28,8 @@ from coldframe.wire.streams import MarketMessage
 Handler = Callable[[str, bytes], None]
 #: The general way of a message of a stream over a link.
 Route = Callable[[str, StreamName, MarketMessage], None]
+#: What tells strategies of the messages of a stream at once; None for one whose messages have to be published.
+Listeners = Callable[[StreamName], Callable[[MarketMessage], None] | None]
 #: All-market streams carry the rows of both products since 2026-06-30; these are not ours.
 COIN_M: Final = 2
 BOOK_KINDS: Final = (StreamKind.DIFF_DEPTH, StreamKind.RPI_DEPTH)
@@ -56,7 +58,7 @@ class HandlerTable:
 class MessageHandler:
     """Tells what the stream of one symbol brings, message by message."""
 
-    def __init__(self, ctx: StepContext, stream: HeardStream, census: Census, route: Route) -> None:
+    def __init__(self, ctx: StepContext, stream: HeardStream, census: Census, route: Route, listeners: Listeners) -> None:
         kind = payload_class(stream.name.kind)
         self._ctx = ctx
         self._name = stream.name
@@ -64,13 +66,23 @@ class MessageHandler:
         self._decode = decoder_of(kind, census)
         self._key = key_getter(kind)
         self._route = route
+        self._listeners = listeners
+        self._tell: Callable[[MarketMessage], None] = self._begin
 
     def take_payload(self, link: str, payload: bytes) -> None:
         message = self._decode(payload)
         if not self._stream.goes_on(link, self._key(message), self._ctx.now_ns):
             self._route(link, self._name, message)
         elif message.product != COIN_M:
-            self._ctx.publish(StreamMessage(self._name, message))
+            self._tell(message)
+
+    def _begin(self, message: MarketMessage) -> None:
+        """The first message: only now everything stands that may listen to it."""
+        self._tell = self._listeners(self._name) or self._publish
+        self._tell(message)
+
+    def _publish(self, message: MarketMessage) -> None:
+        self._ctx.publish(StreamMessage(self._name, message))
 
 
 class BookHandler:

@@ -112,6 +112,8 @@ class Feed:
         self._streams = {name: HeardStream(name) for pair in self._pairs.values() for name in pair.shard.names}
         self._pair_of = {name: pair for pair in self._pairs.values() for name in pair.shard.names}
         self._by_link: dict[str, tuple[_LinkPair, _FeedLink]] = {}
+        #: The ids of this feed's links, at every moment.
+        self.links = self._by_link.keys()
         self._ids = count(1)
         self._generation = count(1)
         self._checks = DueChecks("feed:check:", limits.check_ms)

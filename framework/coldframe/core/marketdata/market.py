@@ -31,7 +31,7 @@ from coldframe.core.marketdata.book_sync import (
     StreamSwitched,
 )
 from coldframe.core.marketdata.candles import ClosedCandles
-from coldframe.core.marketdata.handlers import BOOK_KINDS, COIN_M, BookHandler, HandlerTable, MessageHandler
+from coldframe.core.marketdata.handlers import BOOK_KINDS, COIN_M, BookHandler, HandlerTable, Listeners, MessageHandler
 from coldframe.core.marketdata.links import ControlReplied, Deliver, Feed, FeedEffect, LinkEnded, StreamsLost
 from coldframe.core.marketdata.shards import FeedLimits, plan
 from coldframe.errors import DecodeError
@@ -77,11 +77,21 @@ class LocalBook:
 class Market:
     """Feed and books of a run. What happens to them is told into the step; effects go to the context."""
 
-    def __init__(self, ctx: StepContext, calls: RestQueue, names: Iterable[StreamName], limits: FeedLimits) -> None:
+    def __init__(
+        self,
+        ctx: StepContext,
+        calls: RestQueue,
+        names: Iterable[StreamName],
+        limits: FeedLimits,
+        listeners: Listeners = lambda _name: None,
+    ) -> None:
         self._ctx = ctx
         self._calls = calls
+        self._listeners = listeners
         wanted = tuple(dict.fromkeys(names))
         self.feed = Feed(plan(wanted, limits), limits, ctx.chance, ctx.connects)
+        #: The ids of the market's links, at every moment.
+        self.links = self.feed.links
         self.books: dict[BookKey, LocalBook] = {
             (quote.symbol, quote.kind is StreamKind.RPI_DEPTH): LocalBook(
                 BookSync(quote.symbol), quote.kind is StreamKind.RPI_DEPTH
@@ -114,7 +124,7 @@ class Market:
             follow_up = partial(self._book_effects, local)
             handler = BookHandler(self._ctx, stream, self.census, self._route, local.sync, follow_up).take_payload
         else:
-            handler = MessageHandler(self._ctx, stream, self.census, self._route).take_payload
+            handler = MessageHandler(self._ctx, stream, self.census, self._route, self._listeners).take_payload
         self._handlers.bind(name, handler)
 
     # -- reading ------------------------------------------------------------------------------------------------------

@@ -33,34 +33,30 @@ class RefusedIntents:
 
     def __init__(self, orders: Orders) -> None:
         self._orders = orders
-        self._first: dict[_Key, Body] = {}
+        #: The first refusals of rows that are not written down yet.
+        self.unwritten: dict[_Key, Body] = {}
         self._times: dict[_Key, int] = {}
         self._asked_for = 0
-
-    @property
-    def waiting(self) -> bool:
-        """Whether there are refusals that have no row yet."""
-        return bool(self._first)
 
     def count(self, account: StrategyAccount, wanted: object, verdict: Verdict, now_ms: int, times: int = 1) -> None:
         """What a strategy wanted was refused, so many times."""
         key = _Key(now_ms // _MS_PER_SECOND, account.id, self._symbol(account, wanted, verdict), verdict.code)
-        if key not in self._first:
-            self._first[key] = {**intent_body(account.id, wanted, verdict), "symbol": key.symbol, "first_ms": now_ms}
+        if key not in self.unwritten:
+            self.unwritten[key] = {**intent_body(account.id, wanted, verdict), "symbol": key.symbol, "first_ms": now_ms}
         self._times[key] = self._times.get(key, 0) + times
 
     def drain(self, now_ms: int, *, all_of_them: bool = False) -> list[Body]:
         """The rows that are complete now, in the order of their first refusals: their second is over, or the run is."""
-        if not self._first:
+        if not self.unwritten:
             return []
         second = now_ms // _MS_PER_SECOND
-        over = [key for key in self._first if all_of_them or key.second != second]
-        return [{**self._first.pop(key), "count": self._times.pop(key)} for key in over]
+        over = [key for key in self.unwritten if all_of_them or key.second != second]
+        return [{**self.unwritten.pop(key), "count": self._times.pop(key)} for key in over]
 
     def ask_wake_ms(self, now_ms: int) -> int:
         """In how long `take` has to be called, where that was not asked for in this second yet; else 0."""
         second = now_ms // _MS_PER_SECOND
-        if not self._first or self._asked_for == second:
+        if not self.unwritten or self._asked_for == second:
             return 0
         self._asked_for = second
         return _MS_PER_SECOND - now_ms % _MS_PER_SECOND

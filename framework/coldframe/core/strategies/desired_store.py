@@ -124,7 +124,8 @@ class DesiredStore:
         return patience is not None and now_ms < patience.not_before_ms
 
     def take_due(self) -> list[DesiredKey]:
-        due, self.due = list(self.due), {}
+        due = list(self.due)
+        self.due.clear()
         return due
 
 

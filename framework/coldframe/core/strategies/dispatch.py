@@ -6,14 +6,13 @@ states (`Quotes`, `Target`) are compared with the world after every change that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import assert_never
 
 import attrs
 
 from coldframe.core.connectivity.step_context import StepContext
-from coldframe.core.marketdata.events import HOOK_OF, candle_of, event_of, symbol_of
 from coldframe.core.marketdata.market import Market
 from coldframe.core.reconciliation.order_side import OrderSide
 from coldframe.core.risk.pre_trade import RiskInputs
@@ -26,6 +25,7 @@ from coldframe.core.strategies.about_itself import about_itself
 from coldframe.core.strategies.desired_state import DesiredState
 from coldframe.core.strategies.desired_store import DesiredKey, came_to_nothing, has_succeeded
 from coldframe.core.strategies.intent_validation import fault_of
+from coldframe.core.strategies.listening import MarketNews
 from coldframe.core.strategies.loss_check import limits_just_hit
 from coldframe.core.strategies.moment import risk_inputs
 from coldframe.core.strategies.runtime import INTENTS_PER_CALL, OnError, StrategyRuntime, StrategyRuntimes, is_intent
@@ -69,10 +69,10 @@ from coldframe.model.intents import (
 )
 from coldframe.model.journal import RowKind
 from coldframe.text import class_name
-from coldframe.units import ZERO, exact
+from coldframe.units import NS_PER_MS, ZERO
 from coldframe.wire.filters import check_order
-from coldframe.wire.names import StreamKind
-from coldframe.wire.streams import ContractInfo, Kline, MarkPrice
+from coldframe.wire.names import StreamName
+from coldframe.wire.streams import ContractInfo, MarketMessage
 
 #: What concerns strategies: what has happened in this step, wherever desired states lapse, and their own times.
 StrategiesInput = BookUpdate | StreamMessage | StrategyTold | LinkChanged | AttemptEnded | AccountSettingDiffers | TimeReached
@@ -101,6 +101,9 @@ class Strategies:
         self._trading = trading
         self._desired = DesiredState(state, ctx, runtimes, trading, self._risk_inputs)
         self._store = self._desired.store
+        #: What has to be compared again: not empty while something has.
+        self.due: Mapping[DesiredKey, None] = self._store.due
+        self._news = MarketNews(state, ctx, runtimes, market, self._call)
         self._stopping = False
         #: Orders of an earlier run that stay, by client order id, until their strategy has seen to their position itself.
         self.guarding: dict[str, Order] = {}
@@ -178,8 +181,10 @@ class Strategies:
         match event:
             case BookUpdate():
                 self._book_updated(event)
-            case StreamMessage():
-                self._message(event)
+            case StreamMessage(message=message):
+                if isinstance(message, ContractInfo):
+                    self._contract_changed(message)
+                self._news.tell_message(event)
             case StrategyTold():
                 self._tell_change(event)
             case LinkChanged():
@@ -209,11 +214,6 @@ class Strategies:
     def stopping(self) -> None:
         """The run is ending: only orders that protect an open position are taken."""
         self._stopping = True
-
-    @property
-    def due(self) -> bool:
-        """Whether something wanted has to be compared again."""
-        return bool(self._store.due or self._ended)
 
     def compare_due(self) -> None:
         """Compares every desired state that something has happened to, and does what follows."""
@@ -258,29 +258,9 @@ class Strategies:
             if runtime.throttles is None or runtime.throttles.passes("on_book", event, book, self._ctx):
                 self._call(runtime, "on_book", event)
 
-    def _message(self, update: StreamMessage) -> None:
-        """A message of any other stream has come."""
-        message = update.message
-        if isinstance(message, MarkPrice):
-            self._state.prices.mark_price_told(message.symbol, exact(message.mark_price))
-        elif isinstance(message, ContractInfo):
-            self._contract_changed(message)
-        elif isinstance(message, Kline) and message.bar.closed:
-            self._market.candles.add(candle_of(message, self._ctx.now_ns))
-        if update.name in self._market.unasked:
-            return
-        hook = HOOK_OF[update.name.kind]
-        # An asset index is not traded: like a stream of the whole market it goes to every strategy that listens.
-        if update.name.subject and update.name.kind is not StreamKind.ASSET_INDEX:
-            runtimes = self._runtimes.of_symbol(hook, symbol_of(update.name, message))
-        else:
-            runtimes = self._runtimes.of_market(hook)
-        if not runtimes:
-            return  # an event that no strategy wants is never built
-        event = event_of(update.name, message, self._ctx.now_ns)
-        for runtime in runtimes:
-            if runtime.throttles is None or runtime.throttles.passes(hook, event, None, self._ctx):
-                self._call(runtime, hook, event)
+    def listeners(self, name: StreamName) -> Callable[[MarketMessage], None] | None:
+        """Tells the strategies of messages of a stream at once; None where they have to be published."""
+        return self._news.listeners(name)
 
     def _contract_changed(self, message: ContractInfo) -> None:
         self._state.contract_status(message.symbol, message.status)
@@ -329,7 +309,7 @@ class Strategies:
         if runtime.muted or hook not in runtime.plugin.hooks:
             return
         self.dispatched += 1
-        view = runtime.world.open(self._ctx.now_ms, self._links_ready and runtime.halted is None)
+        view = runtime.world.open(self._ctx.now_ns // NS_PER_MS, self._links_ready if runtime.halted is None else bool)
         try:
             wanted = runtime.plugin.call(hook, event, view)
         except StrategyFault as fault:
@@ -337,6 +317,11 @@ class Strategies:
             return
         finally:
             runtime.world.close(view)
+        if wanted:
+            self._judge_all(runtime, hook, wanted)
+
+    def _judge_all(self, runtime: StrategyRuntime, hook: str, wanted: Sequence[object]) -> None:
+        """Judges what a call of a hook has returned."""
         surplus = len(wanted) - INTENTS_PER_CALL
         for intent in wanted[:INTENTS_PER_CALL]:
             self._judge(runtime, intent)
@@ -346,7 +331,6 @@ class Strategies:
             self._state.refused.count(runtime.account, wanted[INTENTS_PER_CALL], verdict, self._ctx.now_ms, surplus)
             self._refused(runtime, hook, verdict.code, verdict.text)
 
-    @property
     def _links_ready(self) -> bool:
         trading = self._trading
         return trading is not None and not self._stopping and trading.session.ready and trading.reports_complete

@@ -7,7 +7,7 @@ Orders and instruments are handed out as frozen copies; a book is read where it 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from decimal import Decimal
 from itertools import count
@@ -15,6 +15,7 @@ from typing import Any, Final
 from weakref import finalize
 
 import attrs
+import msgspec
 
 from coldframe.core.marketdata.book import Book
 from coldframe.core.marketdata.market import Market
@@ -85,8 +86,7 @@ class OrderSnapshot:
         )
 
 
-@attrs.frozen
-class LocalBookView:
+class LocalBookView(msgspec.Struct, frozen=True):
     """One book, during one call. While it is not synced it shows nothing but its state."""
 
     _key: BookKey
@@ -159,8 +159,7 @@ class LocalBookView:
         return None if edge is None else unscaled(edge)
 
 
-@attrs.frozen
-class StrategyView:
+class StrategyView(msgspec.Struct, frozen=True, weakref=True):
     """The world of one strategy, during one call."""
 
     _number: int
@@ -253,8 +252,8 @@ class StrategyWorld:
         self.randomness = randomness
         self.symbols = tuple(symbols)
         self.now_ms = 0
-        #: Whether links and user stream would let new risk through.
-        self.allowed = False
+        #: Tells whether links and user stream would let new risk through.
+        self.allowed: Callable[[], bool] = bool
         #: The books that were asked for, as they stand in the running call.
         self.books: dict[BookKey, tuple[BookState, Book | None]] = {}
         self._market = market
@@ -263,16 +262,16 @@ class StrategyWorld:
         #: Instruments as they were handed out, each with the one that it is a copy of.
         self._copies: dict[str, tuple[Instrument, Instrument]] = {}
 
-    def open(self, now_ms: int, allowed: bool) -> StrategyView:
-        """The view of a call that begins."""
+    def open(self, now_ms: int, allowed: Callable[[], bool]) -> StrategyView:
+        """The view of a call that begins; `allowed` is asked when the strategy asks."""
         self.now_ms, self.allowed = now_ms, allowed
         number = next(_NUMBERS)
         _OPEN[number] = self
         return StrategyView(number)
 
-    def lasting(self, now_ms: int, allowed: bool) -> StrategyView:
+    def lasting(self, now_ms: int, *, allowed: bool) -> StrategyView:
         """A view outside of all calls, for benches and tests: valid for as long as it is kept."""
-        view = self.open(now_ms, allowed)
+        view = self.open(now_ms, lambda: allowed)
         finalize(view, _OPEN.pop, view._number, None)
         return view
 
@@ -313,7 +312,8 @@ class StrategyWorld:
         """Whether an order of the strategy that adds risk in a symbol would be let through: asked of what refuses orders."""
         if symbol not in self.account.symbols:
             return False
-        now = risk_inputs(self.state, self._market, self.now_ms, symbol, order_link_up=self.allowed, user_stream_up=self.allowed)
+        allowed = self.allowed()
+        now = risk_inputs(self.state, self._market, self.now_ms, symbol, order_link_up=allowed, user_stream_up=allowed)
         return trading_state(self.state, now, self.account.id, symbol) is TradingState.ACTIVE
 
 
