@@ -13,7 +13,10 @@ from pathlib import Path
 def columns_arguments(verb: argparse.ArgumentParser) -> None:
     """Those of `coldframe recording columns`."""
     verb.add_argument(
-        "--to", type=Path, metavar="FILE", help="the file of columns (FILE.columns beside the source); .parquet writes Parquet"
+        "--to",
+        type=Path,
+        metavar="FILE",
+        help="the file of columns (FILE.columns beside the source); .parquet and .npz write those",
     )
     verb.add_argument(
         "--as", default="", dest="data_set", metavar="SET", help="what the file holds, where its name does not say so"

@@ -13,6 +13,9 @@ from coldframe.data.archive.names import archive_name
 from coldframe.data.archive.reader import ArchiveFile, archive_source
 from coldframe.data.arranging import DataSource
 from coldframe.data.columns import SUFFIX, Columns, Described, is_columns, open_columns
+from coldframe.data.hftbacktest import SUFFIX as HFTBACKTEST
+from coldframe.data.hftbacktest import hftbacktest_source
+from coldframe.data.hftbacktest_export import write_hftbacktest
 from coldframe.data.market import is_recording, recording_source
 from coldframe.data.numbers import utc_text
 from coldframe.data.parquet import SUFFIX as PARQUET
@@ -45,22 +48,25 @@ def make_columns(args: argparse.Namespace, out: Out) -> int:
         with ParquetColumns(path) as packed:
             out(_document(packed), _lines(packed))
         return 0
-    with _columns(path, args) as columns:
-        if args.to is not None and args.to.suffix == PARQUET:
+    form = args.to.suffix if args.to is not None else ""
+    if args.decimals and form != PARQUET:
+        raise UsageError("--decimals writes Parquet: give --to a file that ends in .parquet")
+    with _columns(path, args, form) as columns:
+        if form == PARQUET:
             write_parquet(columns, args.to, decimals=args.decimals)
-        elif args.decimals:
-            raise UsageError("--decimals writes Parquet: give --to a file that ends in .parquet")
+        elif form == HFTBACKTEST:
+            write_hftbacktest(columns, args.to, args.symbol)
         out(_document(columns), _lines(columns))
     return 0
 
 
-def _columns(path: Path, args: argparse.Namespace) -> Columns:
+def _columns(path: Path, args: argparse.Namespace, form: str) -> Columns:
     """The columns in a file, or those of a file of others, made or taken as they are."""
     if is_columns(path):
         columns = open_columns(path)
         columns.verify()
         return columns
-    if args.to is not None and args.to.suffix == PARQUET:
+    if form in (PARQUET, HFTBACKTEST):
         return columns_of(_source(path, args))
     return write_columns(_source(path, args), args.to or path.with_name(path.name + SUFFIX))
 
@@ -100,6 +106,8 @@ def _source(path: Path, args: argparse.Namespace) -> DataSource:
     asked = str(args.data_set)
     if asked.startswith(_TARDIS) or (not asked and tardis_name(path) is not None):
         return tardis_source(path, asked.removeprefix(_TARDIS), args.symbol)
+    if asked == "hftbacktest" or (not asked and path.suffix == HFTBACKTEST):
+        return hftbacktest_source(path, args.symbol)
     if asked == "recording" or (not asked and archive_name(path) is None and is_recording(path)):
         return recording_source(path)
     said = ArchiveFile(asked, args.symbol, args.interval, MetricsLabels(args.metrics_labels))
