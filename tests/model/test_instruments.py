@@ -107,3 +107,29 @@ def test_roundings_of_real_contracts_satisfy_their_own_filters() -> None:
         price = row.price(max(row.filters.min_price * 3, row.tick * 1000))
         quantity = row.quantity(row.filters.min_notional * 2 / price + row.min_quantity + row.step)
         assert check_order(row.filters, Side.BUY, quantity, price, price) is None
+
+
+OFFSET = [
+    {"filterType": "PRICE_FILTER", "minPrice": "100.05", "maxPrice": "4000000", "tickSize": "0.10"},
+    {"filterType": "LOT_SIZE", "minQty": "0.001", "maxQty": "1000", "stepSize": "0.005"},
+]
+
+
+@given(st.decimals("0.001", "999", places=6), st.decimals("100.05", "3999999", places=6))
+def test_steps_are_counted_from_the_least_value(size: Decimal, price: Decimal) -> None:
+    """Contracts whose least value is not a multiple of the step: what they round to is legal, and the nearest to its side."""
+    made = Instrument.of(info(filters=OFFSET))
+    quantity, low, high, near = made.quantity(size), made.price_down(price), made.price_up(price), made.price(price)
+    assert (quantity - Decimal("0.001")) % Decimal("0.005") == 0
+    assert size - Decimal("0.005") < quantity <= size
+    assert all((each - Decimal("100.05")) % Decimal("0.10") == 0 for each in (low, high, near))
+    assert low <= price <= high < low + Decimal("0.2")
+    assert abs(near - price) <= Decimal("0.05")
+    assert made.filters.check_price(near) is None
+    assert made.filters.check_quantity(quantity, market=False) is None
+
+
+def test_below_the_least_value_nothing_becomes_negative() -> None:
+    made = Instrument.of(info(filters=OFFSET))
+    assert made.quantity(Decimal("0.0009")) == 0
+    assert made.price_down(Decimal("50.07")) == Decimal("50.00")

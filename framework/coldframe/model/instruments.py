@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 
 import attrs
 
 from coldframe.enums import ContractStatus
-from coldframe.units import ceil_to, floor_to, nearest_to
+from coldframe.units import ZERO, ceil_to, floor_to, nearest_to
 from coldframe.wire.filters import Filters
 from coldframe.wire.reference import SymbolInfo
 
@@ -60,19 +60,29 @@ class Instrument:
 
     def price(self, value: Decimal) -> Decimal:
         """The price on the tick nearest to `value`."""
-        return nearest_to(value, self.tick)
+        return _on_grid(nearest_to, value, self.tick, self.filters.min_price)
 
     def price_down(self, value: Decimal) -> Decimal:
         """The highest price on a tick that is not above `value`: for a bid."""
-        return floor_to(value, self.tick)
+        return _on_grid(floor_to, value, self.tick, self.filters.min_price)
 
     def price_up(self, value: Decimal) -> Decimal:
         """The lowest price on a tick that is not below `value`: for an ask."""
-        return ceil_to(value, self.tick)
+        return _on_grid(ceil_to, value, self.tick, self.filters.min_price)
 
     def quantity(self, value: Decimal) -> Decimal:
         """The largest quantity on a step that is not above `value`."""
-        return floor_to(value, self.step)
+        return _on_grid(floor_to, value, self.step, self.min_quantity)
+
+
+def _on_grid(rounded: Callable[[Decimal, Decimal], Decimal], value: Decimal, step: Decimal, least: Decimal) -> Decimal:
+    """A value rounded to the steps of a filter, which the exchange counts from the filter's least value (seeds, LOT_SIZE).
+
+    That is the same as counting from zero for every contract seen so far. Below the least value no step is legal, so the value is
+    rounded to a multiple there.
+    """
+    offset = least % step if step else ZERO
+    return rounded(value, step) if not offset or value < least else rounded(value - offset, step) + offset
 
 
 class Instruments(Mapping[str, Instrument]):
