@@ -21,7 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 _MAGIC: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _CHUNK: Final = 1 << 16
 #: How long a client may take for anything, in seconds.
-PATIENCE_S: Final = 20.0
+PATIENCE_S: Final = 60.0
 _TEXT, _CLOSE, _PING, _PONG = 0x1, 0x8, 0x9, 0xA
 
 Answers = Callable[[str, Mapping[str, str]], bytes]

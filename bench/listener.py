@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from coldframe import BestPriceChanged, BookChanged, TradePrinted, View, hookimpl
+from coldframe import BestPriceChanged, BookChanged, OrderChanged, TradePrinted, View, hookimpl
+
+
+class Idle:
+    """Hears of its own orders, of which there are none."""
+
+    @hookimpl
+    def on_order(self, event: OrderChanged) -> None:
+        return None
 
 
 class Listener:

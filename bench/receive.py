@@ -25,7 +25,7 @@ import trustme
 from bench.feed import Feed
 from bench.rounds import arguments, machine, table
 from bench.traffic import Traffic
-from bench.whole import CLIENTS, NoResult, Where, answering, client, cores, measured, present
+from bench.whole import CLIENTS, NoResult, Where, answering, client, cores, measured, present, said
 
 #: So many messages come before any is counted, at this pace: in them every book gets its snapshot.
 WARM: Final = 400
@@ -86,8 +86,7 @@ def once(name: str, run: Run, feed: Feed, where: Where, streams: Sequence[str]) 
     feed.forget()
     with client(name, where) as process:
         if not feed.subscribed(streams):
-            said = (where.folder / "said.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            raise NoResult(f"it has not subscribed; its last lines: {said[-3:]}")
+            raise NoResult(f"it has not subscribed; its last lines: {said(where.folder)}")
         feed.pace(run.warm, WARM_PACE)
         for part, frames in run.parts:
             time.sleep(SETTLE_S)

@@ -13,8 +13,9 @@ import random
 from collections.abc import Callable, Sequence
 from decimal import Decimal, localcontext
 
+from bench.listener import Idle
 from bench.rounds import arguments, in_turn, machine, table
-from coldframe import Place, Quote, Quotes, hookimpl
+from coldframe import Place, Quote, Quotes
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.engine import Engine, EngineSetup
 from coldframe.core.risk.pre_trade import RiskInputs, check
@@ -47,14 +48,6 @@ MOMENT = RiskInputs(
     order_link_up=True,
     user_stream_up=True,
 )
-
-
-class Idle:
-    """A strategy that does nothing."""
-
-    @hookimpl
-    def on_stop(self, event: object, view: object) -> None:
-        return None
 
 
 def engine_with(strategies: int) -> Engine:

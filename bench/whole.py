@@ -8,8 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import attrs
@@ -123,25 +124,35 @@ class Where:
 
 
 @contextmanager
-def client(name: str, where: Where) -> Iterator[subprocess.Popen[bytes]]:
-    """Runs a client until the block ends."""
-    where.out.unlink(missing_ok=True)
-    line = _bot(where) if name == "coldframe" else _peer(name, where)
+def running(line: Sequence[str], folder: Path, more: Mapping[str, str] = MappingProxyType({})) -> Iterator[subprocess.Popen[bytes]]:
+    """Runs a client on its core until the block ends; what it says goes to a file in the folder."""
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-    env |= {"XDG_STATE_HOME": str(where.folder), "NO_PROXY": "*"}
-    with (where.folder / "said.txt").open("wb") as said:
-        process = subprocess.Popen(line, stdout=said, stderr=said, stdin=subprocess.DEVNULL, env=env, cwd=where.folder)
+    env |= {"XDG_STATE_HOME": str(folder), "NO_PROXY": "*", **more}
+    with (folder / "said.txt").open("wb") as file:
+        process = subprocess.Popen(line, stdout=file, stderr=file, stdin=subprocess.DEVNULL, env=env, cwd=folder)
     try:
         if (pair := cores()) is not None:
             os.sched_setaffinity(process.pid, {pair[1]})
         yield process
     finally:
         process.terminate()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        process.kill()
+        process.wait()
+
+
+def said(folder: Path) -> list[str]:
+    """The last lines of the client that has run."""
+    return (folder / "said.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
+
+
+@contextmanager
+def client(name: str, where: Where) -> Iterator[subprocess.Popen[bytes]]:
+    """Runs a client of market streams until the block ends."""
+    where.out.unlink(missing_ok=True)
+    with running(_bot(where) if name == "coldframe" else _peer(name, where), where.folder) as process:
+        yield process
 
 
 def _peer(name: str, where: Where) -> list[str]:
@@ -180,5 +191,4 @@ def measured(process: subprocess.Popen[bytes], where: Where, part: str, within_s
         if process.poll() is not None:
             break
         time.sleep(0.02)
-    said = (where.folder / "said.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    raise NoResult(f"{part}: nothing measured; its last lines: {said[-3:]}")
+    raise NoResult(f"{part}: nothing measured; its last lines: {said(where.folder)}")
