@@ -122,7 +122,8 @@ def _to_grid(value: Decimal, step: Decimal, rounding: str) -> Decimal:
 #: Prices and quantities of books are integers in units of 10**-12: exact, cheap to compare, and independent of tick sizes.
 SCALE_DIGITS: Final = 12
 _LEVEL_NUMBER: Final = re.compile(r"([0-9]{1,18})(?:\.([0-9]{1,12}))?")
-_SCALED_LIMIT: Final = 200_000
+#: How many texts are kept. With their numbers and the table, the longest ones take six megabytes.
+_SCALED_LIMIT: Final = 40_000
 
 
 class _Memo(dict[str, int]):

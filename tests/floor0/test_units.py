@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from decimal import Decimal
 from fractions import Fraction
 
@@ -196,6 +197,20 @@ def test_grids_by_hand(value: str, step: str, low: str, high: str, near: str) ->
 
 
 # -- scaled integers --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("more", [0, 1, units._SCALED_LIMIT // 2])
+def test_texts_that_are_kept_take_six_megabytes_at_most(more: int) -> None:
+    """Of the longest ones, however many have come."""
+    units._SCALED.clear()
+    for number in range(units._SCALED_LIMIT + more):
+        assert scaled(f"{10**17 + number}.{number:012d}") == (10**17 + number) * 10**12 + number
+    kept = units._SCALED
+    assert len(kept) == (more or units._SCALED_LIMIT)
+    size = sys.getsizeof(kept) + sum(sys.getsizeof(text) + sys.getsizeof(value) for text, value in kept.items())
+    assert size < 6 * 2**20
+    kept.clear()
+
 
 LEVELS = st.builds(
     lambda whole, part: whole + part,
