@@ -211,10 +211,10 @@ def test_the_rule_of_metrics_can_be_set(tmp_path: Path) -> None:
 
 
 def test_metrics_without_a_dated_name_go_by_their_rows(tmp_path: Path) -> None:
-    rows = [f"2026-06-{day} 12:00:00,X,1,1,1,1,1,1" for day in (24, 25)]
+    rows = [f"2026-06-{at},X,1,1,1,1,1,1" for at in ("24 23:50:00", "25 00:00:00", "25 12:00:00")]
     path = written(tmp_path / "mine.csv", rows, METRICS)
     found, _ = read(path, ArchiveFile("metrics", "BTCUSDT"))
-    assert [row["known_ms"] - row["label_ms"] for row in found] == [0, FIVE]
+    assert [row["known_ms"] - row["label_ms"] for row in found] == [0, FIVE, FIVE]
 
 
 def test_metrics_come_in_any_order(tmp_path: Path) -> None:

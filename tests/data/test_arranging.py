@@ -59,6 +59,8 @@ def test_what_comes_out(rows: list[Row], repeats: Repeats) -> None:
         assert (list(columns.rows()), len(columns)) == (expected, len(expected))
         assert counts["disorder"] == sum(later[0] < before[0] for before, later in pairwise(rows))
         assert counts["duplicate"] + counts["conflict"] == len(rows) - len(expected)
+        if repeats is Repeats.DROP_SAME_KEY:
+            assert counts["conflict"] == sum(row != first[row[0]] for row in rows)
         columns.verify()
 
 

@@ -127,6 +127,18 @@ def test_what_goes_out_comes_in_again(tmp_path_factory: pytest.TempPathFactory, 
         assert [(row[0], row[1] - shift, *row[2:]) for row in columns.rows()] == expected
 
 
+def test_an_event_is_split_where_the_sides_disagree(tmp_path: Path) -> None:
+    """The second trade happened before the first one, which the bot saw first: no other is written twice."""
+    rows = [
+        (Kind.TRADE, NS + at * 10**6, 0, MS + happened, at, price("1"), price("1"), 0, 0)
+        for at, happened in ((7, 5), (8, 3), (9, 6))
+    ]
+    with made(rows) as columns:
+        write_hftbacktest(columns, tmp_path / "made.npz")
+    flags = [(record[0] & BOTH, (record[1] - NS) // 10**6) for record in records_of(tmp_path / "made.npz")]
+    assert flags == [(EXCHANGE, 3), (BOTH, 5), (BOT, 3), (BOTH, 6)]
+
+
 def test_a_book_goes_out_and_comes_in_again(tmp_path: Path) -> None:
     at = NS + 1_000_000, 0, MS
     rows = [
@@ -218,3 +230,43 @@ def test_the_command_needs_a_symbol(tmp_path: Path) -> None:
     done = coldframe("recording", "columns", npz(tmp_path / "made.npz", []))
     assert (done.returncode, done.stderr.count("\n")) == (78, 1)
     assert "says no symbol; give it with --symbol" in done.stderr
+
+
+@pytest.mark.scene
+@needs_shared
+def test_hftbacktest_sees_the_same_market(tmp_path: Path) -> None:
+    """Its own book at the end of a recording is the book that the rows make, and it has heard every trade."""
+    peer = pytest.importorskip("hftbacktest", reason="hftbacktest is not installed")
+    path, sides, trades = tmp_path / "made.npz", {Kind.BID: dict[int, int](), Kind.ASK: dict[int, int]()}, 0
+    with columns_of(recording_source(SHARED / "data" / "capture_2024-08-08_btcusdt_first15s.jsonl.gz")) as columns:
+        write_hftbacktest(columns, path)
+        for kind, _, _, _, _, cost, quantity, _, _ in columns.rows():
+            trades += kind == Kind.TRADE
+            if kind in (Kind.BID, Kind.ASK):
+                sides[Kind(kind)][cost] = quantity
+    asset = peer.BacktestAsset().data([str(path)]).linear_asset(1.0).constant_order_latency(10**6, 10**6)
+    asset = asset.risk_adverse_queue_model().no_partial_fill_exchange().trading_value_fee_model(0, 0)
+    backtest = peer.HashMapMarketDepthBacktest([asset.tick_size(0.1).lot_size(0.001).last_trades_capacity(10_000)])
+    for _ in range(20):
+        backtest.elapse(10**9)
+    bid = max(cost for cost, quantity in sides[Kind.BID].items() if quantity)
+    ask = min(cost for cost, quantity in sides[Kind.ASK].items() if quantity)
+    depth = backtest.depth(0)
+    expected = (bid / 1e8, sides[Kind.BID][bid] / 1e8, ask / 1e8, sides[Kind.ASK][ask] / 1e8)
+    found = (depth.best_bid, depth.best_bid_qty, depth.best_ask, depth.best_ask_qty)
+    assert found == pytest.approx(expected, rel=1e-12)
+    assert len(backtest.last_trades(0)) == trades
+    backtest.close()
+
+
+def test_a_file_of_numpy_is_read(tmp_path: Path) -> None:
+    numpy = pytest.importorskip("numpy")
+    kinds = {"px": "f8", "qty": "f8", "fval": "f8", "ev": "u8", "order_id": "u8"}
+    names = ("ev", "exch_ts", "local_ts", "px", "qty", "order_id", "ival", "fval")
+    form = numpy.dtype([(name, kinds.get(name, "i8")) for name in names], align=True)
+    events = numpy.zeros(2, form)
+    events["ev"], events["exch_ts"], events["local_ts"], events["px"], events["qty"] = 2 | BUY | BOTH, NS, NS + 5, (1.1, 1.2), 3
+    for save in (numpy.savez, numpy.savez_compressed):
+        save(tmp_path / "made.npz", data=events)
+        with columns_of(hftbacktest_source(tmp_path / "made.npz", "X")) as columns:
+            assert [row[5:7] for row in columns.rows()] == [(price("1.1"), price("3")), (price("1.2"), price("3"))]
