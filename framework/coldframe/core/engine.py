@@ -235,7 +235,14 @@ class Engine:
         before = getcontext()
         setcontext(self._arithmetic)  # whatever the caller has set for itself
         try:
-            return self._step(stamped)
+            self._ctx.begin_step(stamped.at_ns)
+            event = stamped.event
+            if isinstance(event, FramesReceived):
+                self._received(event.link, event.frames)
+            else:
+                self._changed, self._quiet = True, False
+                self._take_in(event)
+            return self._finish_step()
         finally:
             setcontext(before)
 
@@ -249,16 +256,6 @@ class Engine:
         self.halting.start(self._setup.halts)
         self._guard.start()
         self.strategies.start()
-        return self._finish_step()
-
-    def _step(self, stamped: Stamped) -> list[Effect]:
-        self._ctx.begin_step(stamped.at_ns)
-        event = stamped.event
-        if isinstance(event, FramesReceived):
-            self._received(event.link, event.frames)
-        else:
-            self._changed, self._quiet = True, False
-            self._take_in(event)
         return self._finish_step()
 
     def _take_in(self, given: RareInput) -> None:
@@ -362,8 +359,8 @@ class Engine:
 
         So strategies see the books and orders of that moment, and how a stream was cut into reads changes nothing.
         """
-        self._changed = not self.market.owns(link)
-        self._quiet = not self._changed
+        self._quiet = link in self.market.links
+        self._changed = not self._quiet
         if self._quiet:
             self._market_received(link, frames)
             return

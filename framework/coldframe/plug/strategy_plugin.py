@@ -96,14 +96,13 @@ class StrategyPlugin:
         )
 
     def call(self, hook: str, event: StrategyEvent, view: StrategyView) -> Sequence[object]:
-        if self._stopwatch is None:
-            return fenced(self._refusals[hook], self._calls[hook], event, view)
-        began = self._stopwatch()
-        wanted = fenced(self._refusals[hook], self._calls[hook], event, view)
-        took_ns = self._stopwatch() - began
-        if took_ns > self._least_noted_ns:
+        stopwatch, refuse = self._stopwatch, self._refusals[hook]
+        began = stopwatch() if stopwatch is not None else 0
+        wanted = fenced(refuse, self._calls[hook], event, view)
+        intents = [] if wanted is None else fenced(refuse, _listed, wanted)
+        if stopwatch is not None and (took_ns := stopwatch() - began) > self._least_noted_ns:
             self._time(hook, took_ns)
-        return wanted
+        return intents
 
     def review(self, intent: Intent, view: StrategyView) -> str | None:
         if self._review is None:
@@ -122,7 +121,7 @@ class StrategyPlugin:
         if self._on_slow and took_ns > HOOK_BUDGET_NS:
             self._on_slow(self.id, hook, took_ns)
 
-    def _bind(self, name: str) -> Callable[[StrategyEvent, StrategyView], Sequence[object]] | None:
+    def _bind(self, name: str) -> Callable[[Any, StrategyView], object] | None:
         """A function that calls every implementation of a hook; None when there is none."""
         caller = getattr(self._manager.hook, name)
         impls = caller.get_hookimpls()
@@ -132,7 +131,7 @@ class StrategyPlugin:
             return lambda event, view: _flatten(caller(event=event, view=view))
         bound = [_adapt(impl) for impl in reversed(impls)]
         if len(bound) == 1:
-            return _listing(bound[0])
+            return bound[0]
         return lambda event, view: [intent for call in bound for intent in _listed(_alone(call, event, view))]
 
     def _bind_review(self) -> Callable[[Intent, StrategyView], str | None] | None:
@@ -172,16 +171,6 @@ def _declared_wants(strategy: object, overlays: Sequence[object]) -> Wants:
 def _declaration_of(plugin: object) -> object:
     """The attribute `wants` of a plugin: of its class or its own. Its code may be asked for it."""
     return fenced(lambda line: PluginError(f"plugin {class_name(plugin)}: {line}"), getattr, plugin, "wants", None)
-
-
-def _listing(only: Callable[[Any, StrategyView], object]) -> Callable[[StrategyEvent, StrategyView], Sequence[object]]:
-    """A function that calls the only implementation of a hook; most calls want nothing."""
-
-    def call(event: StrategyEvent, view: StrategyView) -> Sequence[object]:
-        wanted = only(event, view)
-        return [] if wanted is None else _listed(wanted)
-
-    return call
 
 
 def _refusal_of(hook: str) -> Callable[[str], StrategyFault]:

@@ -324,19 +324,24 @@ class Market:
 
     def _book_effects(self, local: LocalBook, effects: Sequence[BookEffect]) -> None:
         for effect in effects:
-            self._book_effect(local, effect)
+            if isinstance(effect, BookMoved):  # nearly every one
+                self._book_moved(local, effect)
+            else:
+                self._book_effect(local, effect)
 
-    def _book_effect(self, local: LocalBook, effect: BookEffect) -> None:
+    def _book_moved(self, local: LocalBook, effect: BookMoved | BookReady) -> None:
+        local.moved_ns = self._ctx.now_ns
+        self._note_lag(local)
+        self._ctx.publish(BookUpdate(local.sync.symbol, local.rpi, effect))
+
+    def _book_effect(self, local: LocalBook, effect: RequestSnapshot | BookReady | BookLost) -> None:
         match effect:
             case RequestSnapshot(symbol, after_ms):
                 self._ctx.wake(f"book:{'rpi' if local.rpi else 'diff'}:{symbol}", after_ms)
-            case BookMoved() | BookReady():
-                if isinstance(effect, BookReady):
-                    name = local.sync.symbol + (" (rpi)" if local.rpi else "")
-                    self._ctx.log(Level.INFO, f"book {name}: synced at {local.sync.book.update_id}")
-                local.moved_ns = self._ctx.now_ns
-                self._note_lag(local)
-                self._ctx.publish(BookUpdate(local.sync.symbol, local.rpi, effect))
+            case BookReady():
+                name = local.sync.symbol + (" (rpi)" if local.rpi else "")
+                self._ctx.log(Level.INFO, f"book {name}: synced at {local.sync.book.update_id}")
+                self._book_moved(local, effect)
             case BookLost(symbol, reason):
                 self._ctx.log(Level.WARNING, f"book {symbol}: {reason}; resyncing")
                 self._ctx.publish(BookUpdate(symbol, local.rpi, effect))
