@@ -29,7 +29,7 @@ class Orderer:
 
     def __init__(self, params: Params) -> None:
         self._samples, self._pause_ms = Samples(params.out, params.orders), params.pause_ms
-        self._under_way, self._not_before_ms = False, 0
+        self._under_way, self._not_before_ms, self._placed = False, 0, 0
 
     @hookimpl
     def on_ticker(self, event: BestPriceChanged, view: View) -> Intent | None:
@@ -39,8 +39,10 @@ class Orderer:
             return None
         self._samples.begin()
         self._under_way = True
+        self._placed += 1
+        quantity = QUANTITY * (1 + self._placed % 5)  # the very same order again so soon would be refused as a duplicate
         price = view.instrument(event.symbol).price_down(event.bid * FAR)
-        return Place(symbol=event.symbol, side=Side.BUY, quantity=QUANTITY, price=price, time_in_force=TimeInForce.GTX)
+        return Place(symbol=event.symbol, side=Side.BUY, quantity=quantity, price=price, time_in_force=TimeInForce.GTX)
 
     @hookimpl
     def on_order(self, event: OrderChanged, view: View) -> Intent | None:

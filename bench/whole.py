@@ -95,6 +95,10 @@ def answering(snapshots: Mapping[str, bytes]) -> Answers:
     def answer(path: str, params: Mapping[str, str]) -> bytes:
         if path.endswith("/depth"):
             return snapshots[params["symbol"]]
+        if path.endswith("/account"):
+            return b'{"feeTier":0,"canTrade":true,"canDeposit":true,"canWithdraw":true,"updateTime":0,"assets":[]}'
+        if path.endswith("/positionRisk"):
+            return b"[]"
         return info if path.endswith("/exchangeInfo") else b'{"serverTime":%d}' % (time.time() * 1000)
 
     return answer
