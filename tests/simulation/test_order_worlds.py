@@ -34,6 +34,11 @@ def test_what_was_triggered_while_off_is_never_external(seed: int) -> None:
     assert not lived(seed).violations
 
 
+def test_an_exit_that_is_not_answered_may_have_traded_first() -> None:
+    """A reduce-only order on its way closed the position before a quote was filled whose fill was told first."""
+    assert not lived(948_514).violations
+
+
 def test_the_journal_knows_the_terms_that_a_late_trade_brings() -> None:
     """The stream told of a trade that a query had brought already, with a later time of the order's terms; nothing else was new."""
     assert not lived(70_154).violations

@@ -21,7 +21,7 @@ from coldframe.enums import ContractStatus, OrderStatus, OrderType, PriceMatch, 
 from coldframe.model.events import BookState
 from coldframe.model.instruments import Instrument, Instruments
 from coldframe.model.intents import Place, Verdict, VerdictCode
-from coldframe.model.orders import Attempt, OrderEvent, Overlay
+from coldframe.model.orders import Attempt, OrderEvent, OrderState, Overlay
 from coldframe.testing import instrument
 from tests.core.made import START_MS, START_NS, SYMBOL
 from tests.core.told import CALM, D, place
@@ -241,13 +241,23 @@ def test_a_reduce_only_order_may_trade_first_and_then_counts() -> None:
     assert rig.check(place(SELL, "3")).accepted
 
 
-@pytest.mark.parametrize("doubt", ["none", "listed no more", "cancel unknown", "amendment unknown", "ended"])
+DOUBTS = ["none", "not answered", "unknown", "passing", "market", "listed no more", "cancel unknown", "amendment unknown", "ended"]
+
+
+@pytest.mark.parametrize("doubt", DOUBTS)
 def test_a_reduce_only_order_in_doubt_may_have_traded_before(doubt: str) -> None:
     """Of two orders over one position the plain one is told first: the other one may have closed the position before it."""
     rig, alone = RiskRig(budget=Budget(max_position=D(10))), "ETHUSDT"
     rig.hold("10", alone)
-    closing, plain = rig.stand(place(SELL, "10", symbol=alone, reduce_only=True)), rig.stand(place(SELL, "10", symbol=alone))
+    price = None if doubt == "market" else "100"
+    force = TimeInForce.IOC if doubt == "passing" else TimeInForce.GTC
+    closing = rig.stand(place(SELL, "10", price, alone, reduce_only=True, time_in_force=force))
+    plain = rig.stand(place(SELL, "10", symbol=alone))
     match doubt:
+        case "not answered":
+            closing.state = OrderState.SUBMITTED
+        case "unknown":
+            closing.state = OrderState.UNKNOWN
         case "listed no more":
             rig.orders.doubted(closing, START_NS)
         case "cancel unknown":

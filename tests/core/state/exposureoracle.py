@@ -29,10 +29,19 @@ def exposure_at(orders: Collection[Order], key: SideKey) -> SideExposure:
         sized=total(order for order in closing if not order.close_position),
         whole=sum(order.close_position for order in closing),
         triggerable=total(order for order in closing if order.untriggered),
-        doubted=total(order for order in closing if order.doubted_ns or order.overlay in doubted),
+        doubted=total(order for order in closing if order.doubted_ns or order.overlay in doubted or may_have_traded(order)),
         unreduced=total(order for order in mine if not order.reduce_only),
         worth=decimal(sum(worth(order, {}) for order in mine if not order.closing and order.price is not None)),
     )
+
+
+def may_have_traded(order: Order) -> bool:
+    """Whether a fill of it would not come as news of an order that stands in the book: it is on its way there, or never rests."""
+    stands = (OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED, OrderState.UNTRIGGERED)
+    if order.state not in stands:
+        return order.state not in (OrderState.INITIALIZED, OrderState.PENDING_SUBMIT)
+    at_once = order.price is None or order.time_in_force in ("IOC", "FOK")
+    return at_once and order.state is not OrderState.UNTRIGGERED
 
 
 def largest_closer(orders: Collection[Order], key: SideKey) -> Decimal:

@@ -14,14 +14,16 @@ from typing import Final
 
 import attrs
 
-from coldframe.core.state.order import Order, Origin
+from coldframe.core.state.order import PASSING, Order, Origin
 from coldframe.enums import PositionSide, Side
-from coldframe.model.orders import Overlay
+from coldframe.model.orders import OrderState, Overlay
 from coldframe.units import ZERO
 
 #: Wide enough for the sum of a billion products of two numbers as the venue prints them (`coldframe.units.NUMBER`).
 _EXACT: Final = Context(prec=100)
 
+#: States of an order that cannot have traded: its request has not left, or it waits for its trigger.
+_NOT_TRADING: Final = (OrderState.INITIALIZED, OrderState.PENDING_SUBMIT, OrderState.UNTRIGGERED)
 #: Which orders add up: strategy, symbol, position side, side.
 SideKey = tuple[str, str, PositionSide, Side]
 
@@ -44,7 +46,7 @@ class SideExposure:
     whole: int = 0
     #: The part of `closing` that waits for a trigger.
     triggerable: Decimal = ZERO
-    #: The part of `closing` that may have ended without our knowing.
+    #: The part of `closing` that may have traded without our knowing.
     doubted: Decimal = ZERO
     #: Of orders that are not reduce-only, whatever the venue makes of them.
     unreduced: Decimal = ZERO
@@ -92,8 +94,14 @@ def _moved(value: Decimal, more: Decimal, less: Decimal) -> Decimal:
 
 
 def in_doubt(order: Order) -> bool:
-    """Whether an order may have ended without our knowing: a list has left it out, or what became of its cancel is not known."""
-    return bool(order.doubted_ns) or order.overlay in (Overlay.CANCEL_UNKNOWN, Overlay.AMEND_UNKNOWN)
+    """Whether an order may have traded without our knowing, before what is known of others.
+
+    Its request is not answered, it never rests, its trigger has come, a list has left it out, or what became of its cancel or
+    amendment is not known.
+    """
+    stays = order.price is not None and order.time_in_force not in PASSING
+    known = order.state in _NOT_TRADING or (order.state.resting and stays)
+    return not known or bool(order.doubted_ns) or order.overlay in (Overlay.CANCEL_UNKNOWN, Overlay.AMEND_UNKNOWN)
 
 
 @attrs.frozen
