@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from coldframe.enums import OpenEnum
 from coldframe.wire import account, reference, replies, streams
-from coldframe.wire.streams import EpochMs, Integer, Message, Number, NumberOrNothing
+from coldframe.wire.streams import EpochMs, Integer, Message, Number, NumberOrNothing, QuickNumber
 
 _BASES = (Message, streams.MarketMessage, account.UserEvent, replies.Reply)
 KINDS: list[type[Message]] = [
@@ -82,7 +82,7 @@ def example(annotation: Any) -> Any:
     first = options(annotation)[0]
     if first == EpochMs:
         return 1_700_000_000_000
-    if first in (Number, NumberOrNothing):
+    if first in (Number, NumberOrNothing, QuickNumber):
         return "1.5"
     if first == Integer:
         return 7
@@ -127,6 +127,7 @@ def _sort_of(parts: list[Any]) -> Sort:
         return Sort.OTHER
     kinds = (
         (Number, Sort.NUMBER),
+        (QuickNumber, Sort.NUMBER),
         (NumberOrNothing, Sort.MAYBE_NUMBER),
         (Integer, Sort.INTEGER),
         (EpochMs, Sort.MOMENT),

@@ -6,16 +6,18 @@ words are counted in a `Census`, never fatal (protocol.md, head).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from itertools import chain
+from operator import attrgetter
 from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import UNSET, field
 
 from coldframe.errors import DecodeError
-from coldframe.units import check_scalable, scaled_levels
+from coldframe.units import NUMBER, check_scalable, scaled_levels
 from coldframe.wire import account, streams
 from coldframe.wire.leftovers import Census as Census  # its place for all others is here
 from coldframe.wire.leftovers import Plan, count_words, plan_of, settle
@@ -129,6 +131,8 @@ def decode(kind: type[_M], payload: bytes, census: Census) -> _M:
     """One JSON object as a message of class `kind`. Raises `DecodeError` for anything else."""
     plan = plan_of(kind)
     message: _M = run(plan.decoder, payload)
+    if plan.numbers:
+        _check_numbers(message, plan.numbers, payload)
     settle(message, plan, payload, census)
     if plan.wordy:
         count_words(message, plan, census)
@@ -164,6 +168,7 @@ def depth_decoder(census: Census) -> Callable[[bytes], tuple[streams.DepthUpdate
 def _flat_decoder(kind: type[_M], plan: Plan, census: Census) -> Callable[[bytes], _M]:
     """For a class that holds no other messages, open words or bare numbers; price levels are left to the caller."""
     read, always, optional = plan.decoder.decode, plan.always, plan.optional
+    numbers_of, are_numbers = _numbers_at_once(plan)
 
     def read_message(payload: bytes) -> _M:
         try:
@@ -171,6 +176,8 @@ def _flat_decoder(kind: type[_M], plan: Plan, census: Census) -> Callable[[bytes
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             run(plan.decoder, payload)  # says what is wrong
             raise
+        if numbers_of is not None and are_numbers(",".join(numbers_of(message))) is None:
+            _check_numbers(message, plan.numbers, payload)
         # There are never more keys than colons: where all of them are accounted for, nothing was left over.
         left_over = payload.count(b":") - always
         if left_over:
@@ -184,9 +191,27 @@ def _flat_decoder(kind: type[_M], plan: Plan, census: Census) -> Callable[[bytes
     return read_message
 
 
+def _numbers_at_once(plan: Plan) -> tuple[Callable[[Message], tuple[str, ...]] | None, Callable[[str], object]]:
+    """What reads the texts of a message that have to be numbers, and what checks them, joined by commas, all at once.
+
+    A comma in one of them makes one number too many. None where there are fewer than two.
+    """
+    if len(plan.numbers) < 2:
+        return None, bool
+    pattern = re.compile(",".join([NUMBER.pattern] * len(plan.numbers)))
+    return attrgetter(*plan.numbers), pattern.fullmatch
+
+
 def decode_list(kind: type[_M], payload: bytes, census: Census) -> list[_M]:
     """A JSON array of objects as messages of class `kind`. Raises `DecodeError` for anything else."""
     return [decode(kind, bytes(row), census) for row in run(_ROWS, payload)]
+
+
+def _check_numbers(message: Message, names: Iterable[str], payload: bytes) -> None:
+    for name in names:
+        text = getattr(message, name)
+        if NUMBER.fullmatch(text) is None:
+            raise DecodeError(f"not a plain decimal number: {text[:40]!r}", payload)
 
 
 def _check_levels(payload: bytes, *sides: Iterable[Level]) -> None:

@@ -71,6 +71,8 @@ class Plan:
     known: Mapping[str, str]
     #: Fields that hold open words, alone or in a list, with their names in the census.
     words: tuple[tuple[str, str], ...]
+    #: Fields that hold texts which have to be numbers, and were not checked when they were decoded.
+    numbers: tuple[str, ...]
     #: Whether there are price levels to check here.
     levels: bool
     #: Whether there are open words, and bare numbers, to check here or in a nested message.
@@ -96,6 +98,7 @@ def plan_of(kind: type[Message]) -> Plan:
             tuple(field.name for field in fields if _holds(field.type, msgspec.Raw)),
             {field.encode_name: field.name for field in fields},
             tuple((field.name, f"{kind.__name__}.{field.encode_name}") for field in fields if _holds(field.type, OpenEnum)),
+            tuple(field.name for field in fields if _is_quick_number(field.type)),
             any(_holds(field.type, tuple) for field in fields),
             _contains(kind, OpenEnum),
             _contains(kind, Decimal),
@@ -113,6 +116,13 @@ def _contains(kind: type[Message], wanted: type) -> bool:
 
 def _holds(annotation: Any, wanted: type) -> bool:
     return any(issubclass(leaf, wanted) for leaf in _leaves(annotation))
+
+
+def _is_quick_number(annotation: Any) -> bool:
+    """Whether an annotation mentions a number that is left to the codec (`coldframe.wire.streams.QuickNumber`)."""
+    if isinstance(annotation, msgspec.Meta):
+        return bool(annotation.extra and annotation.extra.get("number"))
+    return any(_is_quick_number(part) for part in get_args(annotation))
 
 
 def _leaves(annotation: Any) -> Iterator[type]:

@@ -54,7 +54,22 @@ def change(previous: int, last: int, price: str = "99", **more: Any) -> dict[str
 
 
 #: Keys that a class does not know, one that it may lack, a product that is not ours, values that cannot be read.
-odd = st.sampled_from([{}, {}, {}, {"zz": 1}, {"zz": {"y": [":"]}}, {"st": 1}, {"st": 2}, {"E": "x"}, {"e": None}])
+odd = st.sampled_from(
+    [
+        {},
+        {},
+        {},
+        {"zz": 1},
+        {"zz": {"y": [":"]}},
+        {"st": 1},
+        {"st": 2},
+        {"E": "x"},
+        {"e": None},
+        {"p": "1e5"},
+        {"B": "1,2"},
+        {"q": ""},
+    ]
+)
 numbers = st.integers(-2, 12)
 prices = st.sampled_from(["99", "98.5", "1e5"])
 payloads = st.one_of(
