@@ -27,6 +27,8 @@ from bench.whole import PEERS, ROOT, NoResult, cores, running, said
 ORDERS: Final = 100
 PAUSE_MS: Final = 40
 PATIENCE_S: Final = 90.0
+#: How long the last order may take to be cancelled: one that is left would belong to no strategy of the bot.
+LAST_CANCEL_S: Final = 0.5
 BOT: Final = "coldframe"
 BY_HAND: Final = "trio-websocket by hand"
 DURABLE: Final = "trio-websocket by hand, durable write"
@@ -140,6 +142,7 @@ def once(name: str, at: dict[str, Any], folder: Path, orders: int) -> list[float
             if time.monotonic() > until or process.poll() is not None:
                 raise NoResult(f"{name}: no orders measured; its last lines: {said(folder)}")
             time.sleep(0.02)
+        time.sleep(LAST_CANCEL_S)
     return [taken / 1e6 for taken in json.loads(out.read_text(encoding="utf-8"))]
 
 
