@@ -27,7 +27,7 @@ from bench.whole import PEERS, ROOT, NoResult, cores, running, said
 ORDERS: Final = 100
 PAUSE_MS: Final = 40
 PATIENCE_S: Final = 90.0
-#: How long the last order may take to be cancelled: one that is left would belong to no strategy of the bot.
+#: How long the last order may take to be cancelled: an order that is left would belong to no strategy of the bot.
 LAST_CANCEL_S: Final = 0.5
 BOT: Final = "coldframe"
 BY_HAND: Final = "trio-websocket by hand"
