@@ -262,6 +262,8 @@ def test_people_read_what_is_assumed() -> None:
     assert done.returncode == 0
     assert "12 ms for requests" in done.stdout
     assert "not in the data: everything: the synthetic market" in done.stdout
+    assert "assumed: the market is the synthetic one: its own orders and the bot's meet in one book" in done.stdout
+    assert "cancelled there" not in done.stdout
     assert "events in" in done.stdout.splitlines()[-1]
 
 

@@ -103,16 +103,17 @@ def run_stress(args: Namespace, out: Out) -> int:
     with redirect_stdout(sys.stderr), _interrupted_by_hand(progress):
         bot = read_backtest(args.config, args.recording, args.for_s)
         outcomes = stress(bot, options, progress, lambda outcome: progress.end())
+    assumed = assumptions(bot.config.venue.embedded, options)
     rows = [f"  {outcome.name:<28}{outcome.fills:>8}{money(outcome.profit):>16}" for outcome in outcomes]
     document = {
         "schema_version": 1,
         "verb": "stress",
-        "assumptions": assumptions(options),
+        "assumptions": assumed,
         "variations": [{**attrs.asdict(outcome), "profit": money(outcome.profit)} for outcome in outcomes],
         "verdict": verdict(outcomes),
     }
-    assumed = [f"  assumed: {text}" for text in assumptions(options)]
-    out(document, [f"  {'changed':<28}{'fills':>8}{'after fees':>16}", *rows, *assumed, verdict(outcomes)])
+    lines = [f"  {'changed':<28}{'fills':>8}{'after fees':>16}", *rows, *(f"  assumed: {text}" for text in assumed)]
+    out(document, [*lines, verdict(outcomes)])
     return Exit.BUG if taken_away(outcomes) else Exit.DONE
 
 

@@ -65,23 +65,20 @@ def _agg_trades(columns: Described) -> _Tell:
 
     def tell(earliest_ns: int, row: Row) -> TradePrinted:
         trade_id, at_ms, price, quantity, _, _, buyer_is_maker = row
-        at_ns = max(earliest_ns, at_ms * NS_PER_MS)
-        taker = _taker(buyer_is_maker)
-        return TradePrinted(symbol, at_ns, at_ms, trade_id, _price(price), _price(quantity), taker, at_ms, aggregated=True)
+        return _printed(symbol, earliest_ns, (trade_id, at_ms, price, quantity, buyer_is_maker), aggregated=True)
 
     return tell
 
 
 def _trades(columns: Described) -> _Tell:
     symbol = columns.labels["symbol"]
+    return lambda earliest_ns, row: _printed(symbol, earliest_ns, row, aggregated=False)
 
-    def tell(earliest_ns: int, row: Row) -> TradePrinted:
-        trade_id, at_ms, price, quantity, buyer_is_maker = row
-        at_ns = max(earliest_ns, at_ms * NS_PER_MS)
-        taker = _taker(buyer_is_maker)
-        return TradePrinted(symbol, at_ns, at_ms, trade_id, _price(price), _price(quantity), taker, at_ms, aggregated=False)
 
-    return tell
+def _printed(symbol: str, earliest_ns: int, row: Row, *, aggregated: bool) -> TradePrinted:
+    trade_id, at_ms, price, quantity, buyer_is_maker = row
+    at_ns, taker = max(earliest_ns, at_ms * NS_PER_MS), _taker(buyer_is_maker)
+    return TradePrinted(symbol, at_ns, at_ms, trade_id, _price(price), _price(quantity), taker, at_ms, aggregated=aggregated)
 
 
 def _book_ticker(columns: Described) -> _Tell:

@@ -300,7 +300,7 @@ class Backtest(Pump):
             "from_ms": self._market.start_ms,
             "to_ms": self.now_ms,
             "market": self._bot.config.venue.embedded.recording or "synthetic",
-            "assumptions": assumptions(self._options),
+            "assumptions": assumptions(self.settings, self._options),
             "made_up": list(self._market.made_up),
         }
 
@@ -312,12 +312,15 @@ _QUEUES: Final[Mapping[QueueModel, str]] = {
 }
 
 
-def assumptions(options: BacktestOptions) -> list[str]:
+def assumptions(settings: Settings, options: BacktestOptions) -> list[str]:
     """What a backtest supposes of the exchange, each in a sentence."""
     latency = options.latency
     ways = f"{latency.feed_ms} ms for market data, {latency.entry_ms} ms for requests, {latency.answer_ms} ms for answers"
+    said = [f"everything travels for a constant time: {ways}"]
+    if settings.market != "recording":
+        return [*said, "the market is the synthetic one: its own orders and the bot's meet in one book, by price and time"]
     return [
-        f"everything travels for a constant time: {ways}",
+        *said,
         "an order rests behind all that stands at its price; trades there use up what is ahead of it, and "
         + _QUEUES[options.queue_model],
         "the market does not react to the bot's orders; what they have taken from a level stays taken until the level changes",
