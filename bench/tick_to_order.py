@@ -162,4 +162,7 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except NoResult as error:
+        sys.exit(f"tick_to_order: {error}")
