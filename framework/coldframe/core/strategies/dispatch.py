@@ -309,6 +309,7 @@ class Strategies:
         if runtime.muted or hook not in runtime.plugin.hooks:
             return
         self.dispatched += 1
+        # Links are asked about when the strategy asks; a halted one may place nothing whatever they are: bool() is False.
         view = runtime.world.open(self._ctx.now_ns // NS_PER_MS, self._links_ready if runtime.halted is None else bool)
         try:
             wanted = runtime.plugin.call(hook, event, view)
